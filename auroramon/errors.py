@@ -1,0 +1,35 @@
+"""Errors, named by what the caller may do about them."""
+
+from __future__ import annotations
+
+
+class AuroramonError(Exception):
+    """One sentence for a person: what is wrong, with which file, and what to do."""
+
+
+class ConfigError(AuroramonError):
+    """The configuration cannot be used: the program ends before the first frame (exit code 2)."""
+
+
+class BundleError(AuroramonError):
+    """The model cannot be trusted: the program ends before the first frame (exit code 1)."""
+
+
+class StoreError(AuroramonError):
+    """The database cannot be used as it is (newer schema, malformed, wrong URL)."""
+
+
+class StoreBusyError(StoreError):
+    """The database is locked, full or away for now: keep the work and try again."""
+
+
+class MissingPartError(AuroramonError):
+    """An optional library is not installed; the sentence names the pip command."""
+
+
+class FrameError(AuroramonError):
+    """This file, or the rest of it, will never give a frame: do not try again."""
+
+
+class NotReadyError(AuroramonError):
+    """This file is not complete yet, or cannot be reached now: try again later."""
