@@ -58,9 +58,7 @@ class Backend(Protocol):
 class Executor(Protocol):
     """Works on batches of files somewhere, and gives the outcomes back in any order."""
 
-    def run(
-        self, batches: Iterable[Sequence[FileStat]], stop: StopFlag
-    ) -> Iterator[Sequence[FileOutcome]]:
+    def run(self, batches: Iterable[Sequence[FileStat]], stop: StopFlag) -> Iterator[Sequence[FileOutcome]]:
         """Take batches lazily (never more than are being worked on) and yield their outcomes.
 
         A batch whose worker died comes back with `crashed` for each of its files. After `stop` is set no further
