@@ -67,7 +67,7 @@ class CameraSettings(_Table):
     )  # fmt: skip
     time_pattern: str = Field(
         "",
-        description='strptime pattern of the time in file names, such as "LYR-Sony-%d%m%y_%H%M%S"; empty: the usual ones',
+        description='strptime pattern of the time in file names, such as "LYR-Sony-%d%m%y_%H%M%S"; empty: the usual',
     )
     utc_offset_hours: float = Field(
         0.0, ge=-14, le=14, description="Clock of times in EXIF and file names, hours ahead of UTC"

@@ -60,7 +60,8 @@ class PreprocessSpec:
         names = {f.name for f in fields(cls)}
         if set(values) != names:
             raise ValueError(f"preprocess needs exactly the keys {', '.join(sorted(names))}")
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+        plain: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+        return cls(**plain)
 
     def to_json(self) -> dict[str, Any]:
         return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
@@ -172,14 +173,13 @@ def to_input(sky: Sky, spec: PreprocessSpec) -> NDArray[np.float32]:
 
     A sky without any contrast gives zeros before the normalisation; the gates refuse such a frame anyway.
     """
-    spread = sky.high - sky.low
-    if spread > 0:
-        stretched = np.clip((sky.grey - sky.low) * np.float32(1 / spread), 0, 1)
-    else:
-        stretched = np.zeros_like(sky.grey)
+    spread = np.float32(sky.high - sky.low)
+    stretched = np.clip((sky.grey - np.float32(sky.low)) / (spread if spread > 0 else np.float32(np.inf)), 0, 1)
     stretched[~sky.valid] = 0
-    planes = {"stretched": lambda: stretched, "equalised": lambda: _equalise(stretched, sky.valid)}
-    result = np.stack([planes[name]() for name in spec.channels])
+    planes: list[NDArray[np.float32]] = [
+        stretched if name == "stretched" else _equalise(stretched, sky.valid) for name in spec.channels
+    ]
+    result = np.stack(planes)
     result -= np.asarray(spec.mean, dtype=np.float32)[:, None, None]
     result /= np.asarray(spec.std, dtype=np.float32)[:, None, None]
     return result
@@ -193,6 +193,6 @@ def _equalise(stretched: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArr
     if total == 0:
         return np.zeros_like(stretched)
     rank = ((np.cumsum(count) - count / 2) / total).astype(np.float32)
-    equal = rank[level]
+    equal: NDArray[np.float32] = rank[level]
     equal[~valid] = 0
     return equal
