@@ -130,3 +130,14 @@ class FileOutcome:
     reason: str = ""
     records: tuple[LabelRecord, ...] = ()
     seconds: Mapping[str, float] = field(default_factory=dict)  # stage -> seconds of this file's share
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """How the daemon is, for /healthz and for whoever keeps it alive."""
+
+    problems: tuple[str, ...]  # sentences; empty while all is well
+
+    @property
+    def ok(self) -> bool:
+        return not self.problems

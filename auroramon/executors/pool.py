@@ -1,0 +1,132 @@
+"""Works on batches in a pool of processes on this machine."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from multiprocessing.connection import wait as wait_for_process
+
+from auroramon.errors import AuroramonError
+from auroramon.executors.inline import crashed, guarded
+from auroramon.ports import LabelFiles, StopFlag
+from auroramon.types import FileOutcome, FileStat
+
+IN_HAND_PER_WORKER = 2
+"""Batches given to each worker: one in work, one waiting, so that no worker idles and memory stays bounded."""
+
+_label_files: LabelFiles | None = None
+
+
+def _start_worker(make_labeller: Callable[[], LabelFiles]) -> None:
+    """Prepare a worker process: the coordinator alone answers Ctrl-C, and no worker outlives it."""
+    global _label_files  # noqa: PLW0603  a pool's initializer has no other way to reach its tasks
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        sentinel = parent.sentinel
+        threading.Thread(target=lambda: (wait_for_process([sentinel]), os._exit(1)), daemon=True).start()
+    _label_files = make_labeller()
+
+
+def _work(batch: Sequence[FileStat]) -> Sequence[FileOutcome]:
+    assert _label_files is not None  # noqa: S101  the initializer ran, or the pool is broken
+    return guarded(_label_files, batch)
+
+
+def _ready() -> None:
+    """Answer, to show that a worker came up."""
+
+
+@dataclass(frozen=True, slots=True)
+class _InHand:
+    batch: Sequence[FileStat]
+    pool: ProcessPoolExecutor  # the one it was given to; a later one must not suffer for it
+
+
+class PoolExecutor:
+    """A pool of worker processes, each with a labeller of its own.
+
+    Args:
+        make_labeller: picklable, builds the labeller inside a worker.
+        workers: number of processes.
+        in_hand: batches taken ahead of each worker; 1 when a dying worker must name its file.
+    """
+
+    def __init__(
+        self, make_labeller: Callable[[], LabelFiles], workers: int, in_hand: int = IN_HAND_PER_WORKER
+    ) -> None:
+        self._make_labeller = make_labeller
+        self._workers = workers
+        self._in_hand = workers * in_hand
+        self._pool: ProcessPoolExecutor | None = None
+
+    def _started(self) -> ProcessPoolExecutor:
+        """Give the running pool.
+
+        Raises:
+            AuroramonError: no worker comes up, so no file can be blamed for it.
+        """
+        if self._pool is None:
+            # A fork would copy the threads' locks of the coordinator.
+            context = multiprocessing.get_context("spawn")
+            pool = ProcessPoolExecutor(self._workers, context, _start_worker, (self._make_labeller,))
+            try:
+                pool.submit(_ready).result()
+            except BrokenProcessPool:
+                pool.shutdown(wait=True, cancel_futures=True)
+                raise AuroramonError(
+                    "the worker processes die while they start: look for their error above, and at free memory"
+                ) from None
+            self._pool = pool
+        return self._pool
+
+    def run(self, batches: Iterable[Sequence[FileStat]], stop: StopFlag) -> Iterator[Sequence[FileOutcome]]:
+        source = iter(batches)
+        in_hand: dict[Future[Sequence[FileOutcome]], _InHand] = {}
+        exhausted = False
+        while True:
+            while not (exhausted or stop.is_set()) and len(in_hand) < self._in_hand:
+                batch = next(source, None)
+                if batch is None:
+                    exhausted = True
+                    break
+                future, pool = self._submit(batch)
+                in_hand[future] = _InHand(batch, pool)
+            if not in_hand:
+                return
+            done, _ = wait(in_hand, return_when=FIRST_COMPLETED)
+            for future in done:
+                yield self._outcomes(future, in_hand.pop(future))
+
+    def _submit(self, batch: Sequence[FileStat]) -> tuple[Future[Sequence[FileOutcome]], ProcessPoolExecutor]:
+        pool = self._started()
+        try:
+            return pool.submit(_work, batch), pool
+        except BrokenProcessPool:  # it died since the last batch: a fresh one takes this batch
+            self._retire(pool)
+            pool = self._started()
+            return pool.submit(_work, batch), pool
+
+    def _outcomes(self, future: Future[Sequence[FileOutcome]], held: _InHand) -> Sequence[FileOutcome]:
+        """Give a batch's outcomes. Nobody knows which batch killed a pool, so all in hand come back as crashed."""
+        try:
+            return future.result()
+        except BrokenProcessPool:
+            self._retire(held.pool)
+            return crashed(held.batch, "the worker process died")
+
+    def _retire(self, pool: ProcessPoolExecutor) -> None:
+        pool.shutdown(wait=True, cancel_futures=True)
+        if self._pool is pool:
+            self._pool = None
+
+    def close(self) -> None:
+        if self._pool is not None:
+            self._retire(self._pool)
