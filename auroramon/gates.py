@@ -1,0 +1,97 @@
+"""What is refused before the network sees it: no sky, no light, too much light, or the Sun is up.
+
+A network gives its best guess for anything (a spectrograph was once an arc at 81 %), so frames that cannot be judged
+get the label `unknown` and one of the reasons below. A reason begins with its kind, a colon follows.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from auroramon.preprocess import Sky, square_size
+
+LARGEST_ASPECT = 2.0
+"""Longer over shorter side in square pixels. Sky cameras reach 1.78 (16:9 video); the TREx spectrograph has 4."""
+
+SMALLEST_SIDE = 32
+"""Pixels. Half of the coarsest camera in use (64 pixels); below this an arc is no wider than a pixel."""
+
+SATURATED_PART = 0.75
+"""Part of the sky that stands at one highest value. The most of any real frame with a visible sky is 0.28 (NASCAM under
+bright cloud), frames of the Moon have up to 0.054."""
+
+BLOCKS = 16
+"""The sky is compared by blocks, 16 across: pixel noise averages out in them, even faint sky does not."""
+
+LEAST_STRUCTURE = 4.0
+"""Spread of the blocks (5 to 95 %) over the median step between neighbouring pixels. For inputs of 64 to 224 pixels pure
+noise has 0.4-1.5, a real closed shutter 1.9-2.8, and the faintest real sky 7.6 or more."""
+
+LEAST_COUNTS = 1.0
+"""Spread of the blocks in counts of an integer frame: less than one step of the camera is no picture."""
+
+
+def refuse(pixels: NDArray[Any], sky: Sky, pixel_aspect: float) -> str:
+    """Say why this frame cannot be judged, or '' where it can.
+
+    Args:
+        pixels: (H,W) or (H,W,3), native counts: only shape and number type are looked at.
+        sky: what `extract_sky` cut out of it.
+        pixel_aspect: width / height of a pixel.
+    """
+    if reason := _shape(pixels, pixel_aspect):
+        return reason
+    values = sky.grey[sky.valid]
+    if not values.size:
+        return "no sky: disc and mask leave nothing of the frame"
+    bad = values.size - int(np.isfinite(values).sum())
+    if bad:
+        return f"not finite: {bad / values.size:.1%} of the sky has no number"
+    low, high = float(values.min()), float(values.max())
+    if high - low <= 1e-5 * max(abs(high), abs(low)):
+        return f"flat: every pixel of the sky is {high:g}"
+    part = float(np.mean(values >= high - 1e-5 * abs(high)))
+    if part > SATURATED_PART:
+        return f"saturated: {part:.0%} of the sky is {high:g}"
+    return _structure(sky, pixels.dtype.kind in "iu")
+
+
+def daylight(sun_altitude: float, sun_below_deg: float) -> str:
+    """Say that the Sun is too high, or '' where it is low enough; both angles in degrees."""
+    limit = 0.0 - sun_below_deg
+    if sun_altitude <= limit:
+        return ""
+    return f"daylight: the Sun is at {sun_altitude:.1f}°, frames count while it is below {limit:.1f}°"
+
+
+def _shape(pixels: NDArray[Any], pixel_aspect: float) -> str:
+    height, width = pixels.shape[:2]
+    if min(height, width) < SMALLEST_SIDE:
+        return f"too small: {width}x{height} pixels show no sky"
+    square = square_size(pixels.shape, pixel_aspect)
+    aspect = max(square) / min(square)
+    if aspect > LARGEST_ASPECT:
+        return f"no sky image: {width}x{height} pixels are {aspect:.1f}:1, a sky is at most {LARGEST_ASPECT:g}:1"
+    return ""
+
+
+def _structure(sky: Sky, counts: bool) -> str:
+    """Refuse noise without a picture: a closed shutter, a covered lens, a camera that is switched off."""
+    across = sky.grey.shape[0] // BLOCKS
+    if across == 0:
+        return ""
+    cut = np.s_[: across * BLOCKS, : across * BLOCKS]
+    shape = (BLOCKS, across, BLOCKS, across)
+    full = sky.valid[cut].reshape(shape).all(axis=(1, 3))
+    if full.sum() < BLOCKS:
+        return ""  # hardly any sky left by the mask: nothing to compare
+    blocks = np.sort(sky.grey[cut].reshape(shape).mean(axis=(1, 3))[full])
+    spread = float(blocks[int(0.95 * (blocks.size - 1))] - blocks[int(0.05 * (blocks.size - 1))])
+    rows, valid = sky.grey[::4], sky.valid[::4]  # a quarter of the pixels gives the same median
+    noise = float(np.median(np.abs(rows[:, 1:] - rows[:, :-1])[valid[:, 1:] & valid[:, :-1]]))
+    if (counts and spread < LEAST_COUNTS) or spread < LEAST_STRUCTURE * noise:
+        return f"no light: the sky varies by {spread:.2g} counts, its noise is {noise:.2g} (is the shutter closed?)"
+    return ""
