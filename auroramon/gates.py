@@ -27,8 +27,8 @@ BLOCKS = 16
 """The sky is compared by blocks, 16 across: pixel noise averages out in them, even faint sky does not."""
 
 LEAST_STRUCTURE = 4.0
-"""Spread of the blocks (5 to 95 %) over the median step between neighbouring pixels. For inputs of 64 to 224 pixels pure
-noise has 0.4-1.5, a real closed shutter 1.9-2.8, and the faintest real sky 7.6 or more."""
+"""Spread of the blocks (5 to 95 %) over the median step between neighbouring pixels. For inputs of 64 to 224 pixels
+pure noise has 0.4-1.5, a real closed shutter 1.9-2.8, and the faintest real sky 7.6 or more."""
 
 LEAST_COUNTS = 1.0
 """Spread of the blocks in counts of an integer frame: less than one step of the camera is no picture."""
