@@ -1,0 +1,345 @@
+"""The model bundle: one folder that carries everything serving must know, checked before the first frame.
+
+    bundle.json         what is below as `ModelBundle`, with the sha256 of every other file
+    embedder.onnx       (N,C,S,S) float32 -> (N,D) float32 of unit norm
+    embedder.int8.onnx  the same with u8 activations and s8 weights (optional)
+    head.npz            the arrays of the head
+    golden.npz          inputs with the embeddings and scores that the float32 graph gives for them
+    MODEL_CARD.md       for people
+
+Nothing in it is pickled, and a key that this version does not know is refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+from zipfile import BadZipFile
+
+import numpy as np
+from numpy.typing import NDArray
+
+from auroramon.errors import BundleError
+from auroramon.heads import Clusters, Head, MahalanobisHead, RidgeHead
+from auroramon.ports import Backend
+from auroramon.preprocess import PreprocessSpec
+
+Precision = Literal["float32", "int8"]
+_T = TypeVar("_T")
+
+FORMAT = 1
+AGREEMENT = 0.99
+"""Part of the evaluation set on which int8 must give the labels of float32 to be chosen by itself."""
+
+DESCRIPTION, FLOAT32, INT8 = "bundle.json", "embedder.onnx", "embedder.int8.onnx"
+HEAD, GOLDEN, CARD = "head.npz", "golden.npz", "MODEL_CARD.md"
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Where a model comes from."""
+
+    created: str  # ISO 8601, UTC
+    code_version: str  # of auroramon
+    data: str  # what it was trained on, in words
+    data_digest: str  # sha256 of the description of the training data
+    seeds: Mapping[str, int]
+    metrics: Mapping[str, float]  # on the evaluation set named in the model card
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """How often the int8 graph gives the label of the float32 graph."""
+
+    labels: float  # part of the frames, 0..1
+    frames: int
+    on: str  # which frames, in words
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Golden:
+    """Inputs and what the float32 graph made of them."""
+
+    inputs: NDArray[np.float32]  # (G,C,S,S); every value is exact in float16
+    embeddings: NDArray[np.float32]  # (G,D)
+    scores: NDArray[np.float64]  # (G,K)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BundleParts:
+    """What a bundle is written from."""
+
+    name: str
+    preprocess: PreprocessSpec
+    head: Head
+    golden: Golden
+    provenance: Provenance
+    float32: Path  # the ONNX graph
+    card: str  # text of MODEL_CARD.md
+    int8: Path | None = None
+    agreement: Agreement | None = None  # belongs to int8
+    activation_ranges: Mapping[str, tuple[float, float]] | None = None  # tensor of the float32 graph: lowest, highest
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ModelBundle:
+    """A bundle that was read and found whole."""
+
+    folder: Path
+    digest: str  # sha256 of bundle.json, and so of every file
+    name: str
+    preprocess: PreprocessSpec
+    head: Head
+    golden: Golden
+    provenance: Provenance
+    agreement: Agreement | None  # None where there is no int8 graph
+    activation_ranges: Mapping[str, tuple[float, float]]  # empty where nothing was calibrated
+    files: Mapping[str, str]  # file name -> sha256
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return self.head.labels
+
+    @property
+    def width(self) -> int:
+        """D, the length of an embedding."""
+        return self.head.width
+
+    @property
+    def embedder_digest(self) -> str:
+        """sha256 of the float32 graph: models that share it share their embeddings."""
+        return self.files[FLOAT32]
+
+    def graph(self, precision: Precision) -> Path:
+        """Give the ONNX file of a precision.
+
+        Raises:
+            BundleError: the bundle has no int8 graph.
+        """
+        if precision == "int8" and INT8 not in self.files:
+            raise BundleError(f"model {self.name} in {self.folder} has no int8 graph: use precision float32")
+        return self.folder / (INT8 if precision == "int8" else FLOAT32)
+
+
+def default_bundle() -> Path:
+    """Give the folder of the model that is shipped with auroramon."""
+    return Path(__file__).parent / "models" / "simsky-1"
+
+
+def choose_precision(bundle: ModelBundle, wanted: Literal["auto", "float32", "int8"]) -> Precision:
+    """Give the precision to run: `auto` is int8 only where the bundle has proven that the labels stay the same.
+
+    Raises:
+        BundleError: int8 is wanted, and the bundle has no int8 graph.
+    """
+    if wanted == "auto":
+        proven = bundle.agreement is not None and bundle.agreement.labels >= AGREEMENT
+        return "int8" if proven else "float32"
+    bundle.graph(wanted)
+    return wanted
+
+
+def load_bundle(folder: Path) -> ModelBundle:
+    """Read a bundle and check every file in it.
+
+    Raises:
+        BundleError: one sentence that says what is wrong with it.
+    """
+    path = folder / DESCRIPTION
+    try:
+        text = path.read_bytes()
+        described: dict[str, Any] = json.loads(text)
+    except FileNotFoundError as error:
+        raise BundleError(f"{folder} is no model bundle: it has no {DESCRIPTION}") from error
+    except (OSError, ValueError) as error:
+        raise BundleError(f"{path} cannot be read ({error}): copy the bundle again") from error
+    if not isinstance(described, dict) or described.get("format") != FORMAT:
+        found = described.get("format") if isinstance(described, dict) else None
+        raise BundleError(f"{path} has format {found}, this version of auroramon reads format {FORMAT}: upgrade it")
+    try:
+        _check_files(folder, described.get("files"))
+        return _parse(folder, described, hashlib.sha256(text).hexdigest())
+    except (KeyError, TypeError, ValueError, OSError, EOFError, BadZipFile) as error:
+        what = f"{error.args[0]} is missing" if isinstance(error, KeyError) else str(error)
+        raise BundleError(f"the model bundle in {folder} is damaged: {what}") from error
+
+
+def write_bundle(folder: Path, parts: BundleParts) -> ModelBundle:
+    """Write a bundle beside its final place, check it as a reader would, and rename it.
+
+    Raises:
+        BundleError: the folder exists already, or the parts do not fit together.
+    """
+    if folder.exists():
+        raise BundleError(f"{folder} exists already: choose another name, or remove it first")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as scratch:
+        new = Path(scratch) / "bundle"
+        new.mkdir()
+        _write_files(new, parts)
+        load_bundle(new)
+        new.rename(folder)
+    return load_bundle(folder)
+
+
+def check_golden(bundle: ModelBundle, backend: Backend) -> None:
+    """Run the golden inputs through a backend and compare.
+
+    Raises:
+        BundleError: the backend does not give what the model gave when it was made.
+    """
+    golden = bundle.golden
+    found = backend.embed(golden.inputs)
+    where = f"model {bundle.name} on {backend.name} ({backend.precision}, {backend.device})"
+    if found.shape != golden.embeddings.shape or not np.isfinite(found).all():
+        raise BundleError(f"{where} gives no usable embeddings for its golden frames: do not use it on this machine")
+    exact = backend.precision == "float32"
+    difference = float(np.abs(found - golden.embeddings).max())
+    cosine = float(np.sum(found * golden.embeddings, axis=1).min())
+    if (exact and difference > 1e-3) or (not exact and cosine < 0.99):
+        raise BundleError(
+            f"{where} does not repeat its golden frames (largest difference {difference:.2g}, least cosine "
+            f"{cosine:.4f}): do not use it on this machine"
+        )
+    wrong = int((bundle.head.judge(found).scores.argmax(axis=1) != golden.scores.argmax(axis=1)).sum())
+    if wrong:
+        raise BundleError(f"{where} labels {wrong} of its {len(found)} golden frames differently: do not use it here")
+
+
+def _check_files(folder: Path, files: object) -> None:
+    if not isinstance(files, dict) or not {FLOAT32, HEAD, GOLDEN, CARD} <= set(files) <= set(_FILES):
+        raise ValueError(f"{DESCRIPTION} must list {', '.join(_FILES)} ({INT8} if there is one)")
+    for name, digest in files.items():
+        path = folder / name
+        if not path.is_file():
+            raise ValueError(f"{name} is missing")
+        if hashlib.sha256(path.read_bytes()).hexdigest() != digest:
+            raise ValueError(f"{name} is not the file that {DESCRIPTION} describes (sha256 differs)")
+
+
+def _parse(folder: Path, described: dict[str, Any], digest: str) -> ModelBundle:
+    _expect(described, _KEYS, DESCRIPTION)
+    labels, width, name = tuple(described["labels"]), described["embedding_width"], described["name"]
+    if not (isinstance(name, str) and name and all(isinstance(label, str) and label for label in labels)):
+        raise ValueError("the name and the labels must be words")
+    head = _read_head(folder / HEAD, described["head"], labels)
+    if head.width != width:
+        raise ValueError(f"the head has width {head.width}, {DESCRIPTION} says {width}")
+    agreement = None if described["int8"] is None else _build(Agreement, described["int8"], "int8")
+    if (agreement is not None) != (INT8 in described["files"]):
+        raise ValueError(f"{INT8} and its agreement with float32 must be there together")
+    preprocess = PreprocessSpec.from_json(described["preprocess"])
+    return ModelBundle(
+        folder=folder,
+        digest=digest,
+        name=name,
+        preprocess=preprocess,
+        head=head,
+        golden=_read_golden(folder / GOLDEN, preprocess, head),
+        provenance=_build(Provenance, described["provenance"], "provenance"),
+        agreement=agreement,
+        activation_ranges={k: (float(low), float(high)) for k, (low, high) in described["activation_ranges"].items()},
+        files=described["files"],
+    )
+
+
+def _read_head(path: Path, described: dict[str, Any], labels: tuple[str, ...]) -> Head:
+    _expect(described, {"kind", "temperature", "threshold"}, "head")
+    with np.load(path, allow_pickle=False) as arrays:
+        held = {name: np.asarray(arrays[name], dtype=np.float64) for name in arrays.files}
+    tied = Clusters(held.pop("tied_means"), held.pop("tied_precision"))
+    rest = {"temperature": float(described["temperature"]), "threshold": float(described["threshold"])}
+    if described["kind"] == "mahalanobis":
+        clusters = Clusters(held.pop("means"), held.pop("precision")) if held else tied
+        head: Head = MahalanobisHead(labels=labels, clusters=clusters, tied=tied, **rest)
+    elif described["kind"] == "ridge":
+        head = RidgeHead(labels=labels, coef=held.pop("coef"), intercept=held.pop("intercept"), tied=tied, **rest)
+    else:
+        raise ValueError(f"unknown head '{described['kind']}'")
+    if held:
+        raise ValueError(f"{path.name} holds unknown arrays: {', '.join(sorted(held))}")
+    return head
+
+
+def _read_golden(path: Path, spec: PreprocessSpec, head: Head) -> Golden:
+    with np.load(path, allow_pickle=False) as arrays:
+        _expect(arrays, {"inputs", "embeddings", "scores"}, path.name)
+        golden = Golden(
+            inputs=arrays["inputs"].astype(np.float32),
+            embeddings=arrays["embeddings"].astype(np.float32),
+            scores=arrays["scores"].astype(np.float64),
+        )
+    frames = len(golden.inputs)
+    shapes = (golden.inputs.shape, golden.embeddings.shape, golden.scores.shape)
+    wanted = ((frames, len(spec.channels), spec.size, spec.size), (frames, head.width), (frames, len(head.labels)))
+    if frames == 0 or shapes != wanted:
+        raise ValueError(f"{path.name} holds arrays of the shapes {shapes}, not {wanted}")
+    return golden
+
+
+def _write_files(folder: Path, parts: BundleParts) -> None:
+    shutil.copyfile(parts.float32, folder / FLOAT32)
+    if parts.int8 is not None:
+        shutil.copyfile(parts.int8, folder / INT8)
+    kind, arrays = _head_arrays(parts.head)
+    np.savez(folder / HEAD, **arrays)
+    golden = parts.golden
+    np.savez_compressed(
+        folder / GOLDEN,
+        inputs=golden.inputs.astype(np.float16),
+        embeddings=golden.embeddings.astype(np.float32),
+        scores=golden.scores.astype(np.float64),
+    )
+    (folder / CARD).write_text(parts.card, encoding="utf-8")
+    described = {
+        "format": FORMAT,
+        "name": parts.name,
+        "labels": list(parts.head.labels),
+        "preprocess": parts.preprocess.to_json(),
+        "embedding_width": parts.head.width,
+        "head": {"kind": kind, "temperature": parts.head.temperature, "threshold": parts.head.threshold},
+        "int8": None if parts.agreement is None else asdict(parts.agreement),
+        "activation_ranges": {k: list(v) for k, v in (parts.activation_ranges or {}).items()},
+        "provenance": asdict(parts.provenance),
+        "files": {
+            name: hashlib.sha256((folder / name).read_bytes()).hexdigest()
+            for name in _FILES
+            if (folder / name).exists()
+        },
+    }
+    (folder / DESCRIPTION).write_text(json.dumps(described, indent=1) + "\n", encoding="utf-8")
+
+
+def _head_arrays(head: Head) -> tuple[str, dict[str, Any]]:
+    arrays: dict[str, Any] = {"tied_means": head.tied.means, "tied_precision": head.tied.precision}
+    if isinstance(head, RidgeHead):
+        return "ridge", arrays | {"coef": head.coef, "intercept": head.intercept}
+    if head.clusters is not head.tied:
+        arrays |= {"means": head.clusters.means, "precision": head.clusters.precision}
+    return "mahalanobis", arrays
+
+
+def _expect(found: Any, wanted: set[str], where: str) -> None:
+    extra, lacking = set(found) - wanted, wanted - set(found)
+    if extra or lacking:
+        said = [f"unknown: {', '.join(sorted(extra))}"] if extra else []
+        said += [f"missing: {', '.join(sorted(lacking))}"] if lacking else []
+        raise ValueError(f"the keys of {where} are not those of format {FORMAT} ({'; '.join(said)})")
+
+
+def _build(kind: Callable[..., _T], values: Mapping[str, Any], where: str) -> _T:
+    _expect(values, {f.name for f in fields(kind)}, where)  # type: ignore[arg-type]
+    return kind(**values)
+
+
+_FILES = (FLOAT32, INT8, HEAD, GOLDEN, CARD)
+_KEYS = {
+    "format", "name", "labels", "preprocess", "embedding_width", "head", "int8", "activation_ranges", "provenance",
+    "files",
+}  # fmt: skip
