@@ -1,0 +1,222 @@
+"""Aurora: maps of emission in km around the station, carried up along the field lines and seen through the lens.
+
+One mechanism for all forms. A map gives the emission where the field line stands on 110 km; the sum over height
+layers gives sharp lower and soft upper edges, rays, perspective and the corona by itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from auroramon.sim.fields import VARIANTS, FloatArray, sample, smoothstep, tile
+from auroramon.sim.geometry import EmissionGrid, SkyGeometry
+
+
+@dataclass(frozen=True, slots=True)
+class Curtain:
+    """An arc or a discrete form: a line across the sky with a width, folds and rays."""
+
+    brightness: float  # at the zenith, in units of the dark sky
+    offset_km: float  # of the line from the station, northward
+    angle_deg: float  # of the line against magnetic east
+    bend: float  # curvature: km of offset at 1000 km along the line
+    width_km: float  # of the sharp (equatorward) side
+    tail: float  # width of the other side, in units of width_km
+    wander_km: float  # slow deviation from a straight line
+    fold_km: float  # displacement by folds; 0 for a quiet arc
+    fold_scale_km: float  # size of a fold
+    rays: float  # 0 homogeneous .. 1 rays with gaps
+    ray_km: float  # distance of rays
+    unevenness: float  # slow change of brightness along the line, 0..1
+    centre_km: float  # middle of the visible part along the line
+    extent_km: float  # half-length of the visible part
+    seed: int
+    drift_km_s: float  # of folds and rays along the line
+    wave_s: float  # time in which folds change
+
+
+@dataclass(frozen=True, slots=True)
+class Veil:
+    """Diffuse aurora: a broad band with soft edges, smooth, patchy or in faint stripes."""
+
+    brightness: float
+    offset_km: float
+    angle_deg: float
+    half_width_km: float
+    edge_km: float
+    wander_km: float
+    patches: float  # 0 smooth .. 1 separate patches
+    patch_km: float
+    stretch: float  # of patches along the band
+    sharpness: float  # of the patches' edges, 0..1
+    pulse_s: float  # period of pulsation; 0: none
+    seed: int
+    drift_km_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Vortex:
+    """A spiral or a surge head: the sky around a point is turned."""
+
+    east_km: float
+    north_km: float
+    radius_km: float
+    turn_deg: float
+
+
+@dataclass(frozen=True, slots=True)
+class Display:
+    """All aurora of a moment."""
+
+    curtains: tuple[Curtain, ...] = ()
+    veils: tuple[Veil, ...] = ()
+    vortices: tuple[Vortex, ...] = ()
+    hardness: float = 0.5  # 0 soft precipitation (high, red) .. 1 hard (low, purple border)
+
+
+def emission(grid: EmissionGrid, display: Display, declination_deg: float, t: float = 0.0) -> FloatArray:
+    """The map of emission at t seconds, (side, side), in units of the dark sky."""
+    a = np.radians(declination_deg)
+    c, s = np.float32(np.cos(a)), np.float32(np.sin(a))
+    x, y = grid.east * c - grid.north * s, grid.east * s + grid.north * c
+    for vortex in display.vortices:
+        x, y = _turn(x, y, vortex)
+    total = np.zeros_like(x)
+    for curtain in display.curtains:
+        total += _curtain(grid, x, y, curtain, t)
+    for veil in display.veils:
+        total += _veil(x, y, veil, t)
+    return total
+
+
+def glow(geometry: SkyGeometry, display: Display, t: float = 0.0) -> FloatArray:
+    """What the aurora sends to each pixel outside the air, (C,H,W)."""
+    camera = geometry.camera
+    seen = emission(geometry.grid, display, camera.declination_deg, t).ravel()
+    weights = layer_weights(camera.band, geometry.heights, display.hardness)
+    out = np.zeros((weights.shape[1], *geometry.shape), np.float32)
+    for index, weight in zip(geometry.footpoints, weights, strict=True):
+        layer = seen.take(index)
+        for channel, w in enumerate(weight):
+            if w > 1e-4:
+                out[channel] += layer * w
+    out *= geometry.slant
+    return out
+
+
+# Line -> height of the peak in km, width below and above it in km.
+_LINES = {
+    "557.7": (114.0, 8.0, 26.0),
+    "630.0": (235.0, 45.0, 70.0),
+    "427.8": (108.0, 6.0, 22.0),
+    "pink": (97.0, 3.0, 5.0),
+    "nir": (110.0, 7.0, 20.0),
+}
+# How the channels of a colour camera see each line (after white balance), and a white-light one.
+_COLOURS = {
+    "557.7": (0.26, 1.0, 0.30),
+    "630.0": (1.0, 0.10, 0.06),
+    "427.8": (0.16, 0.10, 0.80),
+    "pink": (1.0, 0.25, 0.55),
+}
+_WHITE = {"557.7": 0.7, "630.0": 0.5, "427.8": 0.5, "pink": 0.6}
+
+
+def layer_weights(band: str, heights: tuple[float, ...], hardness: float) -> FloatArray:
+    """Share of each height layer in each channel, (layers, C); the sum over green layers is about 1."""
+    h = np.asarray(heights)
+    thickness = np.gradient(h)
+    shift = 10.0 * (0.5 - hardness)
+    shares = {"557.7": 1.0, "630.0": 0.30 * (1 - hardness) + 0.03, "427.8": 0.22, "pink": 0.25 * max(hardness - 0.7, 0)}
+
+    def profile(line: str) -> FloatArray:
+        peak, below, above = _LINES[line]
+        away = (h - peak - shift) / np.where(h < peak + shift, below, above)
+        # Steep below, a long tail above, as Chapman layers have.
+        value = np.where(away < 0, np.exp(-(away**2)), np.exp(-(np.abs(away) ** 1.3))) * thickness
+        return (value / max(value.sum(), 1e-9)).astype(np.float32)
+
+    if band == "colour":
+        return sum(
+            (
+                profile(line)[:, None] * np.asarray(rgb, np.float32) * share
+                for (line, share), rgb in zip(shares.items(), (_COLOURS[k] for k in shares), strict=True)
+            ),
+            np.zeros((h.size, 3), np.float32),
+        )
+    if band == "white":
+        return sum(
+            (profile(k)[:, None] * share * _WHITE[k] for k, share in shares.items()), np.zeros((h.size, 1), np.float32)
+        )
+    return profile(band)[:, None] * np.float32(0.6 if band == "nir" else 1.0)
+
+
+def _turn(x: FloatArray, y: FloatArray, vortex: Vortex) -> tuple[FloatArray, FloatArray]:
+    dx, dy = x - np.float32(vortex.east_km), y - np.float32(vortex.north_km)
+    near = np.exp(-(dx * dx + dy * dy) / np.float32(vortex.radius_km**2))
+    angle = near * np.float32(np.radians(vortex.turn_deg))
+    c, s = np.cos(angle), np.sin(angle)
+    return x + dx * (c - 1) - dy * s, y + dx * s + dy * (c - 1)
+
+
+def _rotated(x: FloatArray, y: FloatArray, angle_deg: float) -> tuple[FloatArray, FloatArray]:
+    c, s = np.float32(np.cos(np.radians(angle_deg))), np.float32(np.sin(np.radians(angle_deg)))
+    return x * c + y * s, y * c - x * s
+
+
+def _noise(x: FloatArray, y: FloatArray, scale_km: float, seed: int) -> FloatArray:
+    """Smooth noise whose features are about `scale_km` wide."""
+    k = np.float32(14.0 / scale_km)
+    return sample(tile("smooth", seed % VARIANTS), x * k + seed % 251, y * k + seed // 251 % 241)
+
+
+def _curtain(grid: EmissionGrid, x: FloatArray, y: FloatArray, form: Curtain, t: float) -> FloatArray:
+    u, v = _rotated(x, y, form.angle_deg)
+    flow = np.float32(form.drift_km_s * t)
+    change = np.float32(t / max(form.wave_s, 1.0) * form.fold_scale_km)
+    v = v - np.float32(form.offset_km) - np.float32(form.bend) * (u * np.float32(1e-3)) ** 2
+    if form.wander_km:
+        v = v + np.float32(form.wander_km) * _noise(u + flow * 0.3, v * 0.3, 600.0, form.seed)
+    if form.fold_km:
+        v, u = (
+            v + np.float32(form.fold_km) * _noise(u + flow, v + change, form.fold_scale_km, form.seed + 11),
+            u + np.float32(form.fold_km) * _noise(u + flow, v - change, form.fold_scale_km, form.seed + 23),
+        )
+    # No form is thinner than the spacing of the grid: there it would break into dots.
+    width = np.maximum(np.float32(form.width_km), grid.pixel_km * np.float32(0.55))
+    across = np.where(v < 0, -v / width, v / (width * np.float32(form.tail)))
+    light = np.exp(-(across**1.6)) * (np.float32(form.width_km) / width) ** 0.5
+    light *= np.float32(form.brightness) * np.exp(
+        -(((u - np.float32(form.centre_km)) / np.float32(form.extent_km)) ** 4)
+    )
+    if form.unevenness:
+        slow = _noise(u + flow * 0.5, v * 0.2, 260.0, form.seed + 37)
+        light *= np.exp(np.float32(1.1 * form.unevenness) * (slow - 0.5))
+    if form.rays:
+        fine = _noise(u + flow, v * 0.15 + change * 0.3, form.ray_km * 2, form.seed + 41)
+        visible = np.clip(np.float32(form.ray_km) / grid.pixel_km - 0.6, 0, 1)
+        light *= 1 - np.float32(form.rays) * visible * (1 - smoothstep(fine, -0.8, 1.2))
+    return light
+
+
+def _veil(x: FloatArray, y: FloatArray, form: Veil, t: float) -> FloatArray:
+    u, v = _rotated(x, y, form.angle_deg)
+    u = u + np.float32(form.drift_km_s * t)
+    edge = v - np.float32(form.offset_km)
+    if form.wander_km:
+        edge = edge + np.float32(form.wander_km) * _noise(u, v, 500.0, form.seed)
+    beyond = np.maximum(np.abs(edge) - np.float32(form.half_width_km), 0) / np.float32(form.edge_km)
+    light = np.float32(form.brightness) * np.exp(-(beyond**1.7))
+    light *= np.exp(0.25 * _noise(u, v, 420.0, form.seed + 5))
+    if form.patches:
+        mottle = _noise(u / np.float32(form.stretch), v, form.patch_km, form.seed + 7)
+        mottle += 0.5 * _noise(u / np.float32(form.stretch), v, form.patch_km * 0.45, form.seed + 9)
+        soft = 1.6 - 1.2 * form.sharpness
+        patch = smoothstep(mottle, 0.2 - soft, 0.2 + soft)
+        if form.pulse_s:
+            phase = 2 * np.pi * (t / form.pulse_s + _noise(u, v, form.patch_km * 2, form.seed + 13))
+            patch *= 0.55 + 0.45 * np.cos(phase)
+        light *= 1 - np.float32(form.patches) * (1 - patch)
+    return light

@@ -1,0 +1,88 @@
+"""Clouds: fractal decks that hide what is above them and are lit from below and by the Moon."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from auroramon.sim.fields import VARIANTS, FloatArray, Texture, sample, smoothstep, tile
+from auroramon.sim.geometry import SkyGeometry
+
+CloudKind = Literal["overcast", "stratus", "cumulus", "cirrus", "fog"]
+CLOUD_KINDS: tuple[CloudKind, ...] = ("overcast", "stratus", "cumulus", "cirrus", "fog")
+
+
+@dataclass(frozen=True, slots=True)
+class Clouds:
+    """One deck of clouds."""
+
+    kind: CloudKind
+    cover: float  # share of the sky they fill, 0..1
+    depth: float  # optical depth of full cloud
+    scale: float  # size of a cloud, in deck heights
+    stretch: float  # how much longer than wide
+    stretch_deg: float
+    roughness: float  # 0 soft edges .. 1 crisp
+    relief: float  # brightness structure inside the cloud, 0..1
+    brightness: float  # of the lit underside, dark sky = 1
+    warm: float  # 0 grey, 1 sodium orange
+    east: float  # drift of the deck, in deck heights
+    north: float
+    seed: int
+
+
+def random_clouds(rng: np.random.Generator, kind: CloudKind | None = None) -> Clouds:
+    """Clouds of a kind, or of any."""
+    kind = kind or CLOUD_KINDS[rng.choice(5, p=(0.26, 0.24, 0.28, 0.08, 0.14))]
+    cover, depth = {
+        "overcast": (rng.uniform(0.95, 1.1), rng.uniform(2.5, 6)),
+        "stratus": (rng.uniform(0.65, 1.0), rng.uniform(1.5, 5)),
+        "cumulus": (rng.uniform(0.5, 0.9), rng.uniform(1.5, 6)),
+        "cirrus": (rng.uniform(0.4, 0.9), rng.uniform(0.3, 1.6)),
+        "fog": (1.3, rng.uniform(3, 7)),
+    }[kind]
+    return Clouds(
+        kind=kind,
+        cover=float(cover),
+        depth=float(depth),
+        scale=float(np.exp(rng.uniform(np.log(0.4), np.log(3)))),
+        stretch=float(rng.uniform(3, 8) if kind == "cirrus" else rng.uniform(1, 2.5)),
+        stretch_deg=float(rng.uniform(0, 180)),
+        roughness=float(rng.uniform(0.1, 0.5) if kind != "cumulus" else rng.uniform(0.4, 1)),
+        relief=float(rng.uniform(0.0, 0.25) if kind in ("fog",) else rng.uniform(0.15, 0.8)),
+        brightness=float(10 ** rng.uniform(-0.35, 1.0)),
+        warm=float(rng.beta(1, 1)),
+        east=0.0,
+        north=0.0,
+        seed=int(rng.integers(1 << 30)),
+    )
+
+
+def optical_depth(geometry: SkyGeometry, clouds: Clouds) -> tuple[FloatArray, FloatArray]:
+    """Optical depth along each line of sight, and the relief (mean 0) of the underside, both (H,W)."""
+    c, s = np.float32(np.cos(np.radians(clouds.stretch_deg))), np.float32(np.sin(np.radians(clouds.stretch_deg)))
+    x, y = geometry.cloud_east + np.float32(clouds.east), geometry.cloud_north + np.float32(clouds.north)
+    k = np.float32(22.0 / clouds.scale)
+    u, v = (x * c + y * s) * k / np.float32(clouds.stretch), (y * c - x * s) * k
+    texture: Texture = "wisp" if clouds.kind in ("cirrus", "cumulus") and clouds.roughness > 0.5 else "cloud"
+    field = sample(tile(texture, clouds.seed % VARIANTS), u + clouds.seed % 199, v + clouds.seed % 211)
+    # Towards the horizon texels pass faster than pixels: there only the large features are kept.
+    coarse = sample(tile("smooth", clouds.seed % VARIANTS), u * 0.13 + clouds.seed % 61, v * 0.13)
+    near = np.clip(geometry.up * 5 - 0.3, 0, 1)
+    field = coarse * np.float32(0.6) * (1.3 - near) + field * (0.25 + 0.75 * near)
+    cut = np.float32(1.9 * (0.5 - clouds.cover) * 1.6)
+    edge = 0.15 + 1.2 * (1 - clouds.roughness)
+    fill = smoothstep(field, cut - edge, cut + edge)
+    slant = np.minimum(1 / np.maximum(geometry.up, 0.2), 2.5)
+    return fill * np.float32(clouds.depth) * slant, field
+
+
+def underside(geometry: SkyGeometry, clouds: Clouds, relief: FloatArray, horizon: FloatArray) -> FloatArray:
+    """Brightness of a fully opaque cloud, (H,W): towns light it from below, most of all near them.
+
+    `horizon` is the light of the town's dome at each pixel, (H,W).
+    """
+    shade = np.exp(np.float32(0.55 * clouds.relief) * np.clip(relief, -2.2, 2.2))
+    return np.float32(clouds.brightness) * shade + horizon * np.float32(1.2 + clouds.brightness) * shade

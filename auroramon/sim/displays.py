@@ -1,0 +1,148 @@
+"""Which aurora belongs to which label: the dice for displays, following the rules of docs/simulation.md."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from auroramon.sim.aurora import Curtain, Display, Veil, Vortex
+
+
+def random_display(rng: np.random.Generator, label: str) -> Display:
+    """Aurora of the class `arc`, `diffuse` or `discrete`, brightness for a dark sky."""
+    if label == "arc":
+        return arc_display(rng)
+    if label == "diffuse":
+        return diffuse_display(rng)
+    return discrete_display(rng)
+
+
+def arc_display(rng: np.random.Generator) -> Display:
+    """One to three quiet arcs, narrow against the sky and without folds."""
+    angle, offset = rng.normal(0, 8), _offset(rng)
+    count = int(rng.choice((1, 2, 3), p=(0.62, 0.28, 0.1)))
+    main = 10 ** rng.uniform(-0.2, 1.1)
+    arcs = []
+    for i in range(count):
+        width = float(np.exp(rng.normal(np.log(11), 0.5)))
+        arcs.append(
+            Curtain(
+                brightness=float(main * (1 if i == 0 else rng.uniform(0.25, 0.9))),
+                offset_km=float(offset + i * rng.choice((-1, 1)) * rng.uniform(35, 160)),
+                angle_deg=float(angle + rng.normal(0, 2)),
+                bend=float(rng.normal(-60, 50)),
+                width_km=width,
+                tail=float(rng.uniform(1, 2.6)),
+                wander_km=float(rng.uniform(2, 22)),
+                fold_km=float(rng.choice((0.0, rng.uniform(1, 6)))),
+                fold_scale_km=float(rng.uniform(150, 400)),
+                rays=float(rng.choice((0.0, rng.uniform(0.1, 0.45)))),
+                ray_km=float(rng.uniform(10, 30)),
+                unevenness=float(rng.uniform(0, 0.8)),
+                centre_km=float(rng.normal(0, 250)),
+                extent_km=float(rng.uniform(400, 1500)),
+                seed=int(rng.integers(1 << 30)),
+                drift_km_s=float(rng.normal(0, 0.3)),
+                wave_s=600.0,
+            )
+        )
+    veils = (_background_veil(rng, offset, main * rng.uniform(0.03, 0.25)),) if rng.random() < 0.45 else ()
+    return Display(tuple(arcs), veils, (), float(rng.uniform(0.2, 0.7)))
+
+
+def diffuse_display(rng: np.random.Generator) -> Display:
+    """A broad glow with soft edges: veil, patches, faint stripes, or a band too wide and faint for an arc."""
+    kind = str(rng.choice(("veil", "patches", "stripes", "band"), p=(0.27, 0.33, 0.15, 0.25)))
+    brightness = float(10 ** rng.uniform(-0.45, 0.75))
+    patchy = {
+        "veil": rng.uniform(0, 0.4),
+        "patches": rng.uniform(0.55, 1),
+        "stripes": rng.uniform(0.4, 0.9),
+        "band": 0.3,
+    }
+    half = {"veil": rng.uniform(120, 500), "patches": rng.uniform(150, 600), "stripes": rng.uniform(100, 350)}
+    veil = Veil(
+        brightness=brightness,
+        offset_km=_offset(rng),
+        angle_deg=float(rng.normal(0, 12)),
+        half_width_km=float(half.get(kind, rng.uniform(5, 70))),
+        edge_km=float(rng.uniform(60, 180)),
+        wander_km=float(rng.uniform(10, 70)),
+        patches=float(patchy[kind]),
+        patch_km=float(np.exp(rng.uniform(np.log(25), np.log(140)))),
+        stretch=float(rng.uniform(4, 10) if kind == "stripes" else rng.uniform(1, 3)),
+        sharpness=float(rng.uniform(0, 0.85)),
+        pulse_s=float(rng.uniform(4, 20)) if kind == "patches" and rng.random() < 0.6 else 0.0,
+        seed=int(rng.integers(1 << 30)),
+        drift_km_s=float(rng.normal(0, 0.3)),
+    )
+    veils = [veil]
+    if rng.random() < 0.5:
+        veils.append(_background_veil(rng, veil.offset_km + rng.normal(0, 150), brightness * rng.uniform(0.2, 0.6)))
+    return Display((), tuple(veils), (), float(rng.uniform(0.3, 1)))
+
+
+def discrete_display(rng: np.random.Generator) -> Display:
+    """Folded, rayed, torn or swirling forms, several at once, over a diffuse ground."""
+    main = float(10 ** rng.uniform(0.0, 1.5))
+    angle, offset = rng.normal(0, 18), _offset(rng)
+    curtains = [_folded(rng, main, angle, offset)]
+    for _ in range(int(rng.integers(0, 4))):
+        part = main * float(rng.uniform(0.2, 1.0))
+        curtains.append(_folded(rng, part, angle + rng.normal(0, 15), offset + rng.normal(0, 130)))
+    vortices = tuple(
+        Vortex(
+            east_km=float(rng.normal(0, 180)),
+            north_km=float(offset + rng.normal(0, 90)),
+            radius_km=float(rng.uniform(50, 260)),
+            turn_deg=float(rng.choice((-1, 1)) * rng.uniform(40, 260)),
+        )
+        for _ in range(int(rng.choice((0, 1, 2, 3), p=(0.3, 0.35, 0.2, 0.15))))
+    )
+    veils = (_background_veil(rng, offset, main * rng.uniform(0.02, 0.3)),) if rng.random() < 0.7 else ()
+    return Display(tuple(curtains), veils, vortices, float(rng.uniform(0.2, 1)))
+
+
+def _folded(rng: np.random.Generator, brightness: float, angle: float, offset: float) -> Curtain:
+    scale = float(np.exp(rng.uniform(np.log(45), np.log(330))))
+    return Curtain(
+        brightness=brightness,
+        offset_km=float(offset),
+        angle_deg=float(angle),
+        bend=float(rng.normal(-40, 80)),
+        width_km=float(np.exp(rng.normal(np.log(7), 0.55))),
+        tail=float(rng.uniform(1, 5)),
+        wander_km=float(rng.uniform(15, 70)),
+        fold_km=float(scale * rng.uniform(0.18, 0.5)),
+        fold_scale_km=scale,
+        rays=float(rng.choice((0.0, rng.uniform(0.3, 1.0)), p=(0.3, 0.7))),
+        ray_km=float(np.exp(rng.uniform(np.log(5), np.log(25)))),
+        unevenness=float(rng.uniform(0.4, 1.5)),
+        centre_km=float(rng.normal(0, 250)),
+        extent_km=float(rng.uniform(150, 900)),
+        seed=int(rng.integers(1 << 30)),
+        drift_km_s=float(rng.normal(0, 1.5)),
+        wave_s=float(rng.uniform(30, 120)),
+    )
+
+
+def _background_veil(rng: np.random.Generator, offset: float, brightness: float) -> Veil:
+    return Veil(
+        brightness=float(brightness),
+        offset_km=float(offset + rng.normal(-60, 120)),
+        angle_deg=float(rng.normal(0, 10)),
+        half_width_km=float(rng.uniform(60, 400)),
+        edge_km=float(rng.uniform(60, 200)),
+        wander_km=float(rng.uniform(0, 60)),
+        patches=float(rng.uniform(0, 0.6)),
+        patch_km=float(rng.uniform(40, 200)),
+        stretch=float(rng.uniform(1, 6)),
+        sharpness=float(rng.uniform(0, 0.5)),
+        pulse_s=0.0,
+        seed=int(rng.integers(1 << 30)),
+        drift_km_s=0.0,
+    )
+
+
+def _offset(rng: np.random.Generator) -> float:
+    """Where the aurora lies, km north of the station: anywhere from horizon to horizon, oftenest near overhead."""
+    return float(rng.choice((-1, 1), p=(0.4, 0.6)) * abs(rng.normal(0, 190)))

@@ -1,0 +1,97 @@
+"""Random fields: periodic tiles made once, sampled anywhere; small blurs; smooth steps."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float32]
+Texture = Literal["smooth", "cloud", "wisp"]
+
+TILE = 256
+"""Texels along each side of a tile; a power of two, because wrapping is a bit mask."""
+VARIANTS = 4
+
+# Texture -> (lowest wave number, highest wave number, exponent of the amplitude spectrum).
+_SPECTRA: dict[Texture, tuple[float, float, float]] = {
+    "smooth": (4.0, 22.0, 0.0),
+    "cloud": (3.0, 90.0, 1.75),
+    "wisp": (5.0, 100.0, 1.35),
+}
+
+
+@lru_cache(maxsize=32)
+def tile(texture: Texture, variant: int) -> FloatArray:
+    """A periodic random field, (TILE, TILE), mean 0, standard deviation 1; the same in every process."""
+    low, high, slope = _SPECTRA[texture]
+    rng = np.random.default_rng([ord(texture[0]), variant])
+    ky = np.fft.fftfreq(TILE, 1 / TILE)[:, None]
+    kx = np.fft.rfftfreq(TILE, 1 / TILE)[None, :]
+    k = np.hypot(kx, ky)
+    amplitude = np.where(k > 0, np.maximum(k, 1e-3) ** -slope, 0.0)
+    amplitude *= np.exp(-((k / high) ** 2)) * (1 - np.exp(-((k / low) ** 4)))
+    if texture == "smooth":
+        amplitude = np.exp(-((k - 9.0) ** 2) / (2 * 4.5**2)) / np.sqrt(np.maximum(k, 1.0))
+    phase = np.exp(2j * np.pi * rng.random(k.shape))
+    values = np.fft.irfft2(amplitude * phase, s=(TILE, TILE))
+    values = (values - values.mean()) / values.std()
+    values.flags.writeable = False
+    return values.astype(np.float32)
+
+
+def sample(values: FloatArray, x: FloatArray, y: FloatArray) -> FloatArray:
+    """A tile at texel coordinates x, y (any shape, any range: the tile repeats), interpolated linearly."""
+    x0, y0 = np.floor(x), np.floor(y)
+    fx, fy = x - x0, y - y0
+    mask = TILE - 1
+    xi, yi = x0.astype(np.int32) & mask, (y0.astype(np.int32) & mask) * TILE
+    xj, yj = (xi + 1) & mask, (yi + TILE) & (TILE * TILE - 1)
+    flat = values.ravel()
+    top = flat.take(yi + xi)
+    top += (flat.take(yi + xj) - top) * fx
+    low = flat.take(yj + xi)
+    low += (flat.take(yj + xj) - low) * fx
+    low -= top
+    low *= fy
+    low += top
+    return low
+
+
+def smoothstep(values: FloatArray, low: float, high: float) -> FloatArray:
+    """0 below `low`, 1 above `high`, smooth between."""
+    t = np.clip((values - np.float32(low)) * np.float32(1 / (high - low)), 0, 1)
+    return t * t * (3 - 2 * t)
+
+
+def blur(values: FloatArray, sigma: float) -> FloatArray:
+    """A Gaussian blur of the last two axes, sigma in pixels; edges are repeated. Below 0.3 px nothing changes."""
+    if sigma < 0.3:
+        return values
+    passes = 1 if sigma < 1.2 else 3
+    variance = sigma * sigma / passes
+    out = values
+    for _ in range(passes):
+        out = _taps(_taps(out, variance, -1), variance, -2)
+    return out
+
+
+def _taps(values: FloatArray, variance: float, axis: int) -> FloatArray:
+    """One pass along one axis with three or five taps of the given variance (pixels squared)."""
+    reach = 1 if variance <= 0.6 else max(2, int(np.ceil(np.sqrt(3 * variance))))
+    weights = np.exp(-(np.arange(-reach, reach + 1) ** 2) / (2 * variance))
+    if reach > 1 and variance > 2.5:
+        weights[:] = 1.0  # a box: three of them make a Gaussian
+    weights /= weights.sum()
+    pad = [(0, 0)] * values.ndim
+    pad[axis] = (reach, reach)
+    padded = np.pad(values, pad, mode="edge")
+    n = values.shape[axis]
+    cut = [slice(None)] * values.ndim
+    out = np.zeros_like(values)
+    for i, weight in enumerate(weights):
+        cut[axis] = slice(i, i + n)
+        out += padded[tuple(cut)] * np.float32(weight)
+    return out

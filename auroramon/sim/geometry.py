@@ -1,0 +1,221 @@
+"""Where each pixel of a simulated camera looks, worked out once per camera and size."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from auroramon.sim.camera import Projection, SimCamera
+from auroramon.sim.fields import FloatArray
+from auroramon.types import Disc
+
+EARTH_KM = 6371.0
+FOOT_KM = 110.0
+"""Height of the map of emission; other heights are reached along the field line."""
+MAP_EDGE_DEG = 89.0
+"""Zenith angle at the edge of that map."""
+
+
+@dataclass(frozen=True, slots=True)
+class EmissionGrid:
+    """The points at which emission is evaluated: spaced like the pixels, given in km around the station."""
+
+    side: int
+    east: FloatArray  # (side, side) km east of the station at FOOT_KM
+    north: FloatArray  # (side, side) km north
+    pixel_km: FloatArray  # (side, side) distance of neighbouring points, km
+
+
+@dataclass(frozen=True, slots=True)
+class SkyGeometry:
+    """A camera's view of the sky at one frame size; arrays are (H,W) unless noted."""
+
+    camera: SimCamera
+    shape: tuple[int, int]
+    disc: Disc  # in pixels of this size
+    pixel: float  # pixels per degree of zenith angle, near the zenith
+    disc_radius: FloatArray  # distance from the disc centre, in disc radii
+    inside: FloatArray  # 1 in the disc, 0 outside, soft over a pixel
+    east: FloatArray  # unit vector of the line of sight
+    north: FloatArray
+    up: FloatArray  # sine of the altitude
+    altitude: FloatArray  # degrees
+    azimuth: FloatArray  # degrees, from north by east
+    airmass: FloatArray
+    van_rhijn: FloatArray  # path through a layer at 95 km, zenith 1
+    slant: FloatArray  # path through the auroral layer, zenith 1
+    cloud_east: FloatArray  # place on a cloud deck, in deck heights
+    cloud_north: FloatArray
+    grid: EmissionGrid
+    heights: tuple[float, ...]  # km, layers of the aurora
+    footpoints: NDArray[np.int32]  # (layers, H, W) index into the ravelled emission grid
+
+    def project(self, east: FloatArray, north: FloatArray, up: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Column and row (pixel centres at half-integers) of unit vectors; far outside where up < 0."""
+        e, n, u = _tilt(self.camera, east, north, up, inverse=True)
+        zenith = np.degrees(np.arccos(np.clip(u, -1, 1)))
+        r = _radius_of(zenith, self.camera.projection, self.camera.edge_zenith_deg) * np.float32(self.disc.radius)
+        r = np.where(up < -0.02, np.float32(1e6), r)
+        norm = np.maximum(np.hypot(e, n), 1e-6)
+        turn = np.radians(self.camera.rotation_deg)
+        c, s = np.float32(np.cos(turn)), np.float32(np.sin(turn))
+        forward, side = (n * c + e * s) / norm, (e * c - n * s) / norm
+        hand = np.float32(1 if self.camera.flip else -1)
+        return self.disc.x + hand * side * r, self.disc.y - forward * r
+
+
+def frame_shape(camera: SimCamera, size: int | None) -> tuple[int, int]:
+    """Height and width of a frame whose shorter side has `size` pixels; the camera's own when None."""
+    if size is None:
+        return camera.height, camera.width
+    scale = size / min(camera.width, camera.height)
+    return round(camera.height * scale), round(camera.width * scale)
+
+
+@lru_cache(maxsize=48)
+def sky_geometry(camera: SimCamera, size: int | None = None) -> SkyGeometry:
+    """The geometry of a camera at a size (shorter side, pixels). Kept for the last 48 pairs."""
+    height, width = frame_shape(camera, size)
+    disc = Disc(camera.centre_x * width, camera.centre_y * height, camera.radius * min(height, width), "configured")
+    cols = (np.arange(width, dtype=np.float32) + 0.5 - disc.x) / disc.radius
+    rows = (np.arange(height, dtype=np.float32) + 0.5 - disc.y) / disc.radius
+    x, y = np.meshgrid(cols, rows)
+    r = np.hypot(x, y)
+    zenith = np.radians(_zenith_of(np.minimum(r, 1.05), camera.projection, camera.edge_zenith_deg))
+    hand = 1 if camera.flip else -1
+    turn = np.radians(camera.rotation_deg)
+    safe = np.maximum(r, 1e-6)
+    forward, side = -y / safe, hand * x / safe
+    e = (side * np.cos(turn) + forward * np.sin(turn)) * np.sin(zenith)
+    n = (forward * np.cos(turn) - side * np.sin(turn)) * np.sin(zenith)
+    east, north, up = _tilt(camera, _f32(e), _f32(n), _f32(np.cos(zenith)), inverse=False)
+    altitude = np.degrees(np.arcsin(np.clip(up, -1, 1)))
+    low = np.maximum(up, 0.0)
+    flat = np.maximum(np.hypot(east, north), 1e-6)
+    spread = np.minimum(_ground_km(np.maximum(low, 0.01), 3.0) / 3.0, 60.0)
+    grid = _emission_grid(max(48, int(2.15 * disc.radius)))
+    heights = _heights(camera, disc.radius)
+    return SkyGeometry(
+        camera=camera,
+        shape=(height, width),
+        disc=disc,
+        pixel=disc.radius / camera.edge_zenith_deg,
+        disc_radius=_f32(r),
+        inside=_f32(np.clip((1 - r) * disc.radius + 0.5, 0, 1)),
+        east=east,
+        north=north,
+        up=up,
+        altitude=_f32(altitude),
+        azimuth=_f32(np.degrees(np.arctan2(east, north)) % 360),
+        airmass=_f32(1 / (low + 0.15 * (np.degrees(np.arcsin(low)) + 3.885) ** -1.253)),
+        van_rhijn=_path(low, 95.0),
+        slant=_path(low, 115.0),
+        cloud_east=_f32(east / flat * spread),
+        cloud_north=_f32(north / flat * spread),
+        grid=grid,
+        heights=heights,
+        footpoints=_footpoints(camera, grid, heights, east, north, low),
+    )
+
+
+def _f32(values: NDArray[np.floating]) -> FloatArray:
+    return values.astype(np.float32, copy=False)
+
+
+def _zenith_of(r: FloatArray, projection: Projection, edge_deg: float) -> FloatArray:
+    """Zenith angle in degrees at r disc radii."""
+    edge = np.radians(edge_deg)
+    if projection == "equidistant":
+        return _f32(r * edge_deg)
+    if projection == "equisolid":
+        return _f32(np.degrees(2 * np.arcsin(np.clip(r * np.sin(edge / 2), 0, 1))))
+    return _f32(np.degrees(2 * np.arctan(r * np.tan(edge / 2))))
+
+
+def _radius_of(zenith: FloatArray, projection: Projection, edge_deg: float) -> FloatArray:
+    """Disc radii at a zenith angle in degrees: the inverse of `_zenith_of`."""
+    if projection == "equidistant":
+        return _f32(zenith / edge_deg)
+    half, edge = np.radians(zenith) / 2, np.radians(edge_deg) / 2
+    if projection == "equisolid":
+        return _f32(np.sin(half) / np.sin(edge))
+    return _f32(np.tan(half) / np.tan(edge))
+
+
+def _tilt(
+    camera: SimCamera, east: FloatArray, north: FloatArray, up: FloatArray, *, inverse: bool
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Unit vectors from the camera's axes to the horizon's (or back): a turn about a horizontal line."""
+    a = np.radians(camera.tilt_azimuth_deg)
+    t = np.radians(camera.tilt_deg) * (-1 if inverse else 1)
+    along = east * np.sin(a) + north * np.cos(a)
+    moved = along * np.cos(t) + up * np.sin(t)
+    raised = up * np.cos(t) - along * np.sin(t)
+    shift = moved - along
+    return _f32(east + shift * np.sin(a)), _f32(north + shift * np.cos(a)), _f32(raised)
+
+
+def _ground_km(up: FloatArray, height: float) -> FloatArray:
+    """Distance along the ground to the point below where a line of sight (sine of altitude) reaches a height."""
+    cosine = np.sqrt(np.maximum(1 - up * up, 0))
+    return _f32(EARTH_KM * (np.arccos(np.clip(cosine * EARTH_KM / (EARTH_KM + height), -1, 1)) - np.arcsin(up)))
+
+
+def _path(up: FloatArray, height: float) -> FloatArray:
+    """Van Rhijn's factor: the path through a thin layer at `height` km against that at the zenith."""
+    sine2 = (1 - up * up) * (EARTH_KM / (EARTH_KM + height)) ** 2
+    return _f32(1 / np.sqrt(1 - sine2))
+
+
+@lru_cache(maxsize=8)
+def _emission_grid(side: int) -> EmissionGrid:
+    c = (np.arange(side, dtype=np.float32) + 0.5) / side * 2 - 1
+    x, y = np.meshgrid(c, -c)
+    r = np.maximum(np.hypot(x, y), 1e-6)
+    up = np.cos(np.radians(np.minimum(r * MAP_EDGE_DEG, 89.9)))
+    km = _ground_km(_f32(up), FOOT_KM) * np.where(r > 1, r, 1)
+    east, north = _f32(x / r * km), _f32(y / r * km)
+    step = np.hypot(np.gradient(east, axis=1), np.gradient(north, axis=1))
+    return EmissionGrid(side, east, north, _f32(step))
+
+
+def _heights(camera: SimCamera, radius: float) -> tuple[float, ...]:
+    """Layers, denser where the emission changes quickly; more of them for larger frames."""
+    n = 12 if radius < 100 else 22
+    if camera.band == "630.0":
+        return tuple(np.linspace(180, 360, n).tolist())
+    return tuple((96 + 214 * np.linspace(0, 1, n) ** 2.2).tolist())
+
+
+def _footpoints(
+    camera: SimCamera,
+    grid: EmissionGrid,
+    heights: tuple[float, ...],
+    east: FloatArray,
+    north: FloatArray,
+    up: FloatArray,
+) -> NDArray[np.int32]:
+    """Which point of the emission grid the field line through each pixel and layer stands on."""
+    flat = np.maximum(np.hypot(east, north), 1e-6)
+    lean = np.tan(np.radians(camera.dip_from_zenith_deg)) * (-1 if camera.latitude_deg > 0 else 1)
+    lean_e = lean * np.sin(np.radians(camera.declination_deg))
+    lean_n = lean * np.cos(np.radians(camera.declination_deg))
+    # A place between two grid points goes to either of them by a fixed dither: no steps, and no slower.
+    dither = np.random.default_rng(7).random((2, *east.shape), dtype=np.float32) - 0.5
+    index = np.empty((len(heights), *east.shape), np.int32)
+    for i, height in enumerate(heights):
+        km = _ground_km(up, height)
+        e = east / flat * km - (height - FOOT_KM) * lean_e
+        n = north / flat * km - (height - FOOT_KM) * lean_n
+        d = np.maximum(np.hypot(e, n), 1e-6)
+        psi = d / EARTH_KM
+        rise = (EARTH_KM + FOOT_KM) * np.cos(psi) - EARTH_KM
+        zenith = np.degrees(np.arctan2((EARTH_KM + FOOT_KM) * np.sin(psi), rise))
+        r = np.minimum(zenith / MAP_EDGE_DEG, 1.0) * grid.side / 2
+        col = np.clip(grid.side / 2 + e / d * r + dither[0], 0, grid.side - 1).astype(np.int32)
+        row = np.clip(grid.side / 2 - n / d * r + dither[1], 0, grid.side - 1).astype(np.int32)
+        index[i] = row * grid.side + col
+    return index

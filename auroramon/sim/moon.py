@@ -1,0 +1,98 @@
+"""The Moon: a saturated blob with glare, a halo, ghosts of the lens and a sky that it lights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from auroramon.sim.fields import FloatArray
+from auroramon.sim.geometry import SkyGeometry
+from auroramon.sim.sky import splat, tint
+
+
+@dataclass(frozen=True, slots=True)
+class Moon:
+    """Where the Moon stands and how much of it is lit."""
+
+    altitude_deg: float
+    azimuth_deg: float
+    phase: float  # lit fraction, 0..1
+    haze: float  # thin cloud around it, 0..1
+    halo: float  # strength of the 22 degree ring, 0..1
+
+
+def random_moon(rng: np.random.Generator) -> Moon:
+    """A Moon above the horizon, bright enough to matter."""
+    return Moon(
+        altitude_deg=float(rng.uniform(6, 62)),
+        azimuth_deg=float(rng.uniform(0, 360)),
+        phase=float(rng.uniform(0.25, 1.0)),
+        haze=float(rng.choice((0.0, rng.beta(1.2, 2)))),
+        halo=float(rng.choice((0.0, 0.0, 0.0, rng.uniform(0.2, 1)))),
+    )
+
+
+def brightness(moon: Moon) -> float:
+    """Moonlight against that of a full Moon overhead: falls steeply with phase, by extinction near the horizon."""
+    altitude = max(moon.altitude_deg, 0.0)
+    rise = min(max((moon.altitude_deg + 0.5) / 2, 0.0), 1.0)
+    airmass = 1 / (np.sin(np.radians(altitude)) + 0.05)
+    return float(moon.phase**2.2 * 10 ** (-0.1 * (airmass - 1)) * rise)
+
+
+def direction(moon: Moon) -> tuple[float, float, float]:
+    """Unit vector east, north, up."""
+    alt, az = np.radians(moon.altitude_deg), np.radians(moon.azimuth_deg)
+    return float(np.cos(alt) * np.sin(az)), float(np.cos(alt) * np.cos(az)), float(np.sin(alt))
+
+
+def moonlit_sky(geometry: SkyGeometry, moon: Moon) -> FloatArray:
+    """Moonlight scattered by air and thin cloud, (C,H,W); a full Moon makes the sky about 14 times as bright."""
+    e, n, u = direction(moon)
+    cosine = np.clip(geometry.east * e + geometry.north * n + geometry.up * u, -1, 1)
+    away = np.degrees(np.arccos(cosine))
+    level = np.float32(14 * brightness(moon))
+    path = 1 - np.exp(-0.35 * np.minimum(geometry.airmass, 8))
+    rayleigh = (1.06 + cosine * cosine) * path
+    mie = (0.9 + 6 * moon.haze) * np.exp(-away / (9 + 10 * moon.haze)) + 5.0 * np.exp(-away / 2.5)
+    if moon.halo > 0:
+        mie = mie + np.float32(1.4 * moon.halo) * np.exp(-(((away - 22.0) / 1.3) ** 2))
+    camera = geometry.camera
+    return tint(camera, (0.75, 0.95, 1.25)) * (level * rayleigh) + tint(camera, (1, 1, 1)) * (level * mie)
+
+
+def disc_and_glare(geometry: SkyGeometry, moon: Moon) -> tuple[FloatArray, FloatArray]:
+    """The Moon itself, and what the lens makes of it, each (C,H,W) and to be dimmed by clouds before the Moon."""
+    camera = geometry.camera
+    e, n, u = (np.float32([v]) for v in direction(moon))
+    col, row = geometry.project(e, n, u)
+    flux = np.float32(9.0e4 * brightness(moon) * (geometry.pixel / 0.7) ** 2)
+    point = splat(geometry.shape, col, row, np.array([flux]))
+    y, x = np.mgrid[0 : geometry.shape[0], 0 : geometry.shape[1]].astype(np.float32)
+    x0, y0 = float(col[0]), float(row[0])
+    r2 = ((x + 0.5 - x0) ** 2 + (y + 0.5 - y0) ** 2) / np.float32(geometry.pixel**2)  # degrees squared
+    level = np.float32(brightness(moon))
+    wings = level * np.float32(40 + 500 * camera.glare**2) / (1 + r2 / 5.0) ** 1.25
+    core = level * np.float32(9000) * np.exp(-r2 / np.float32(2 * (0.8 + 1.2 * camera.glare) ** 2))
+    shape = wings + core + _ghosts(geometry, x, y, x0, y0, float(level))
+    white = tint(camera, (1.0, 0.98, 0.94))
+    return white * point, white * shape
+
+
+def _ghosts(geometry: SkyGeometry, x: FloatArray, y: FloatArray, x0: float, y0: float, level: float) -> FloatArray:
+    """Reflections lie on the line through the Moon and the optical axis."""
+    camera = geometry.camera
+    out = np.zeros(geometry.shape, np.float32)
+    if camera.ghosts < 0.15:
+        return out
+    rng = np.random.default_rng([17, camera.seed])
+    dx, dy = x0 - geometry.disc.x, y0 - geometry.disc.y
+    for _ in range(int(1 + 3 * camera.ghosts)):
+        place = rng.uniform(-1.1, 1.25)
+        size = geometry.disc.radius * rng.uniform(0.02, 0.09)
+        r = np.hypot(x - (geometry.disc.x + place * dx), y - (geometry.disc.y + place * dy)) / np.float32(size)
+        ring = rng.random() < 0.3
+        blob = np.exp(-((r - 0.8) ** 2) * 12) if ring else 1 / (1 + np.exp(np.clip((r - 1) * 6, -9, 9)))
+        out += np.float32(level * camera.ghosts * 10 ** rng.uniform(0, 1.3)) * blob
+    return out
