@@ -34,16 +34,30 @@ LEAST_COUNTS = 1.0
 """Spread of the blocks in counts of an integer frame: less than one step of the camera is no picture."""
 
 
-def refuse(pixels: NDArray[Any], sky: Sky, pixel_aspect: float) -> str:
-    """Say why this frame cannot be judged, or '' where it can.
+def shape(pixels: NDArray[Any], pixel_aspect: float) -> str:
+    """Say that this is no sky image by its shape alone, or '' where it may be one.
 
     Args:
-        pixels: (H,W) or (H,W,3), native counts: only shape and number type are looked at.
-        sky: what `extract_sky` cut out of it.
+        pixels: (H,W) or (H,W,3).
         pixel_aspect: width / height of a pixel.
     """
-    if reason := _shape(pixels, pixel_aspect):
-        return reason
+    height, width = pixels.shape[:2]
+    if min(height, width) < SMALLEST_SIDE:
+        return f"too small: {width}x{height} pixels show no sky"
+    square = square_size(pixels.shape, pixel_aspect)
+    aspect = max(square) / min(square)
+    if aspect > LARGEST_ASPECT:
+        return f"no sky image: {width}x{height} pixels are {aspect:.1f}:1, a sky is at most {LARGEST_ASPECT:g}:1"
+    return ""
+
+
+def refuse(pixels: NDArray[Any], sky: Sky) -> str:
+    """Say why the sky of this frame cannot be judged, or '' where it can.
+
+    Args:
+        pixels: (H,W) or (H,W,3), native counts: only their number type is looked at.
+        sky: what `extract_sky` cut out of them.
+    """
     values = sky.grey[sky.valid]
     if not values.size:
         return "no sky: disc and mask leave nothing of the frame"
@@ -67,28 +81,17 @@ def daylight(sun_altitude: float, sun_below_deg: float) -> str:
     return f"daylight: the Sun is at {sun_altitude:.1f}°, frames count while it is below {limit:.1f}°"
 
 
-def _shape(pixels: NDArray[Any], pixel_aspect: float) -> str:
-    height, width = pixels.shape[:2]
-    if min(height, width) < SMALLEST_SIDE:
-        return f"too small: {width}x{height} pixels show no sky"
-    square = square_size(pixels.shape, pixel_aspect)
-    aspect = max(square) / min(square)
-    if aspect > LARGEST_ASPECT:
-        return f"no sky image: {width}x{height} pixels are {aspect:.1f}:1, a sky is at most {LARGEST_ASPECT:g}:1"
-    return ""
-
-
 def _structure(sky: Sky, counts: bool) -> str:
     """Refuse noise without a picture: a closed shutter, a covered lens, a camera that is switched off."""
     across = sky.grey.shape[0] // BLOCKS
     if across == 0:
         return ""
     cut = np.s_[: across * BLOCKS, : across * BLOCKS]
-    shape = (BLOCKS, across, BLOCKS, across)
-    full = sky.valid[cut].reshape(shape).all(axis=(1, 3))
+    parts = (BLOCKS, across, BLOCKS, across)
+    full = sky.valid[cut].reshape(parts).all(axis=(1, 3))
     if full.sum() < BLOCKS:
         return ""  # hardly any sky left by the mask: nothing to compare
-    blocks = np.sort(sky.grey[cut].reshape(shape).mean(axis=(1, 3))[full])
+    blocks = np.sort(sky.grey[cut].reshape(parts).mean(axis=(1, 3))[full])
     spread = float(blocks[int(0.95 * (blocks.size - 1))] - blocks[int(0.05 * (blocks.size - 1))])
     rows, valid = sky.grey[::4], sky.valid[::4]  # a quarter of the pixels gives the same median
     noise = float(np.median(np.abs(rows[:, 1:] - rows[:, :-1])[valid[:, 1:] & valid[:, :-1]]))
