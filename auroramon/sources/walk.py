@@ -1,0 +1,179 @@
+"""An archive as a stream of files: one stat a file, and memory for one folder at a time."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from datetime import date, datetime, timedelta
+from pathlib import Path
+
+from auroramon.ports import StopFlag
+from auroramon.sources.arrivals import (
+    ArrivalRule,
+    Problem,
+    Report,
+    enters,
+    look,
+    printable,
+    trouble,
+    unstorable,
+)
+from auroramon.types import FileStat
+
+Claim = Callable[[str], str | None]
+"""From a full path to the camera that it belongs to ("" where the header must say), or None: not ours."""
+
+
+def walk(
+    folder: Path | str,
+    rule: ArrivalRule,
+    *,
+    stop: StopFlag,
+    report: Report,
+    camera: str = "",
+    since: datetime | None = None,
+    until: datetime | None = None,
+    newest_first: bool = False,
+) -> Iterator[FileStat]:
+    """Give the files of an archive, or the one file that `folder` names itself (whatever the rule says).
+
+    Folders whose path plainly says a date outside `since`..`until` (aware; a day of grace on either side, for
+    night folders and time zones) are not entered; the files that remain still have to be judged by their frames.
+    Links to files are followed, links to folders are reported and not followed: `latest -> 2024-03-10` would
+    give every frame twice. What cannot be looked at is reported; what vanishes meanwhile is not.
+    """
+    root = os.path.abspath(folder)  # noqa: PTH100 - names that are no UTF-8 and speed ask for plain strings
+    if not os.path.isdir(root):  # noqa: PTH112
+        yield from _single(root, camera, report)
+        return
+    prefix = len(root.rstrip("/")) + 1
+
+    def claim(path: str) -> str | None:
+        return camera if rule.wants(path[prefix:]) else None
+
+    def enter(path: str) -> bool:
+        return may_hold(path, since, until)
+
+    for found in scan(root, claim, stop=stop, report=report, enter=enter, newest_first=newest_first):
+        if found is not None:
+            yield found
+
+
+def scan(
+    root: str,
+    claim: Claim,
+    *,
+    stop: StopFlag,
+    report: Report,
+    enter: Callable[[str], bool] = lambda path: True,
+    newest_first: bool = False,
+) -> Iterator[FileStat | None]:
+    """Give the files below `root` that `claim` names a camera for, and None for each other file.
+
+    (The None lets the caller do something else meanwhile, however many files are passed over.) Folders come in the
+    order of their names, the files of a folder in the order of the disk; with `newest_first` both come in falling
+    order of their names, which is that of time wherever names begin with a date.
+    """
+    folders = [root]
+    while folders and not stop.is_set():
+        folder = folders.pop()
+        below: list[str] = []
+        for path in _names(folder, below, enter, report, newest_first, is_root=folder == root):
+            if stop.is_set():
+                return
+            camera = claim(path)
+            yield None if camera is None else offerable(path, camera, report)
+        folders.extend(sorted(below, reverse=not newest_first))
+
+
+def offerable(path: str, camera: str, report: Report) -> FileStat | None:
+    """Give the file if it can be offered; report it if it is there and cannot."""
+    problem = unstorable(path)
+    if problem is None:
+        try:
+            return look(path, camera)
+        except OSError as error:
+            problem = trouble(path, error)
+    report(problem)
+    return None
+
+
+def may_hold(folder: str, since: datetime | None, until: datetime | None) -> bool:
+    """Say whether a folder can hold frames between two times, as far as its path plainly says a date.
+
+    Understood are .../2024/03/10, .../2024/03 (the archives of Calgary), .../20240310 and .../2024-03-10.
+    """
+    span = _span(folder)
+    if span is None:
+        return True
+    day = timedelta(days=1)
+    if since is not None and span[1] < since.date() - day:
+        return False
+    return until is None or span[0] <= until.date() + day
+
+
+_DAY = re.compile(r"(?:^|.*/)((?:19|20)\d\d)(?:/(\d\d)/(\d\d)|(\d\d)(\d\d)|-(\d\d)-(\d\d)|_(\d\d)_(\d\d))")
+_MONTH = re.compile(r"(?:^|.*/)((?:19|20)\d\d)/(\d\d)")
+
+
+def _span(folder: str) -> tuple[date, date] | None:
+    """Give the first and the last day that a folder's path says, None where it says none."""
+    try:
+        if match := _DAY.fullmatch(folder):
+            year, month, day = (int(digits) for digits in match.groups() if digits)
+            return date(year, month, day), date(year, month, day)
+        if match := _MONTH.fullmatch(folder):
+            first = date(int(match[1]), int(match[2]), 1)
+            return first, (first + timedelta(days=31)).replace(day=1) - timedelta(days=1)
+    except ValueError:  # digits that are no date
+        return None
+    return None
+
+
+def _names(
+    folder: str,
+    below: list[str],
+    enter: Callable[[str], bool],
+    report: Report,
+    newest_first: bool,
+    *,
+    is_root: bool,
+) -> Iterator[str]:
+    """Give the paths in one folder that may be files, and put its folders into `below`."""
+    try:
+        with os.scandir(folder) as entries:
+            files = (entry.path for entry in entries if not _is_folder(entry, below, enter, report))
+            yield from sorted(files, reverse=True) if newest_first else files
+    except FileNotFoundError as error:
+        if is_root:  # a folder below that vanished meanwhile is none of our business
+            report(trouble(folder, error))
+    except OSError as error:
+        report(trouble(folder, error))
+
+
+def _is_folder(entry: os.DirEntry[str], below: list[str], enter: Callable[[str], bool], report: Report) -> bool:
+    """Say whether this is a folder, and note it if it is to be looked into."""
+    if not entry.is_dir():
+        return False
+    if enters(entry.name) and enter(entry.path):
+        if entry.is_symlink():
+            shown = printable(entry.path)
+            report(
+                Problem(
+                    shown,
+                    f"{shown} is a link to a folder and is not followed; name the folder itself if its frames count",
+                )
+            )
+        else:
+            below.append(entry.path)
+    return True
+
+
+def _single(path: str, camera: str, report: Report) -> Iterator[FileStat]:
+    found = offerable(path, camera, report)
+    if found is not None:
+        yield found
+    elif unstorable(path) is None:
+        shown = printable(path)
+        report(Problem(shown, f"{shown}: there is no such file or folder; check the path"))
