@@ -1,0 +1,57 @@
+"""How things stand: every file by its state, what waits, what is left alone, what each camera gave last."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, case, func, select, text
+
+from auroramon.store.encoding import moment
+from auroramon.store.results import CameraStatus, FileAccount, QuarantinedFile
+from auroramon.store.schema import LABELLED, PENDING, QUARANTINED, SKIPPED, cameras, files, folders, frames
+
+
+def account(conn: Connection) -> FileAccount:
+    """Count every file, and by itself each state, at one moment."""
+
+    def count(state: int) -> object:
+        return func.coalesce(func.sum(case((files.c.state == state, 1), else_=0)), 0)
+
+    states = [count(state) for state in (LABELLED, SKIPPED, QUARANTINED, PENDING)]
+    row = conn.execute(select(func.count(), *states).select_from(files)).one()
+    return FileAccount(*(int(number) for number in row))
+
+
+def backlog(conn: Connection) -> dict[str, int]:
+    """Count pending files by camera; under an empty name those whose header must say."""
+    query = (
+        select(func.coalesce(cameras.c.name, ""), func.count())
+        .select_from(files.outerjoin(cameras, cameras.c.id == files.c.camera_id))
+        .where(text("files.state = 0"))  # spelled out, so that the partial index is used
+        .group_by(func.coalesce(cameras.c.name, ""))
+    )
+    return {row[0]: row[1] for row in conn.execute(query)}
+
+
+def quarantined(conn: Connection) -> list[QuarantinedFile]:
+    """Give the files that are left alone, oldest first."""
+    query = (
+        select(folders.c.path, files.c.name, cameras.c.name, files.c.reason, files.c.done_at)
+        .join(folders, folders.c.id == files.c.folder_id)
+        .outerjoin(cameras, cameras.c.id == files.c.camera_id)
+        .where(text("files.state = 3"))
+        .order_by(files.c.done_at, files.c.id)
+    )
+    return [
+        QuarantinedFile(folder + name, camera or "", reason or "", moment(since))
+        for folder, name, camera, reason, since in conn.execute(query)
+    ]
+
+
+def camera_status(conn: Connection) -> list[CameraStatus]:
+    """Give each camera's newest frame and open work, by name."""
+    waiting = backlog(conn)
+    last = select(func.max(frames.c.time_utc)).where(frames.c.camera_id == cameras.c.id).scalar_subquery()
+    query = select(cameras.c.name, last).order_by(cameras.c.name)
+    return [
+        CameraStatus(name, None if time is None else moment(time), waiting.get(name, 0))
+        for name, time in conn.execute(query)
+    ]

@@ -1,0 +1,175 @@
+"""Connections, transactions and errors, the same for SQLite and PostgreSQL.
+
+One writer at a time on either: SQLite by BEGIN IMMEDIATE, PostgreSQL by an advisory lock that ends with the transaction.
+So everything in the store may read, decide and write without fearing that another process decides the same in between.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from auroramon.errors import MissingPartError, StoreBusyError, StoreError
+from auroramon.store.codes import Codes
+
+_WRITER_LOCK = 0x6175726F  # "auro"
+_MALFORMED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+_FOR_NOW = {
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_NOMEM,
+}
+
+
+class Database:
+    """An engine, the one place where its errors become ours, and the codes of names."""
+
+    def __init__(self, engine: Engine, place: str) -> None:
+        self.engine = engine
+        self.place = place  # for messages: the file, or the URL without its password
+        self.codes = Codes()
+        self.sqlite = engine.dialect.name == "sqlite"
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """Give a connection that sees one moment of the database."""
+        with self._translated(), self.engine.connect() as conn:
+            if not self.sqlite:
+                conn = conn.execution_options(isolation_level="REPEATABLE READ")  # noqa: PLW2901
+            with conn.begin():
+                yield conn
+
+    @contextmanager
+    def writing(self, *, durable: bool = False) -> Iterator[Connection]:
+        """Give the one writing connection; commit at the end, or change nothing at all.
+
+        `durable` survives a power cut (SQLite: synchronous FULL). Labels, reviews and promotions are durable, because
+        counters and notifications go out after them. Offers, claims and heartbeats are not (synchronous NORMAL, which
+        can lose the last moments but never corrupts): what is lost is only that a file was taken in hand, it is found
+        again at the next listing, and a live frame waits for one fsync less before its work begins.
+        """
+        with self._translated(), self.engine.connect() as conn:
+            if self.sqlite:
+                raw: Any = conn.connection.driver_connection
+                raw.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
+                conn = conn.execution_options(auroramon_writer=True)  # noqa: PLW2901
+            transaction = conn.begin()
+            try:
+                if not self.sqlite:
+                    conn.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_WRITER_LOCK})")
+                yield conn
+                transaction.commit()
+            except BaseException:
+                # Before the rollback lets the next writer in: it must not find codes that are about to vanish.
+                self.codes.clear()
+                transaction.rollback()
+                raise
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except PoolTimeoutError as error:
+            raise StoreBusyError(f"{self.place}: no connection became free: {error}") from error
+        except DBAPIError as error:
+            raise self._named(error) from error
+
+    def _named(self, error: DBAPIError) -> StoreError:
+        said = str(error.orig).strip().splitlines()[0] if str(error.orig).strip() else type(error.orig).__name__
+        if self.sqlite:
+            code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF
+            if code in _MALFORMED:
+                return StoreError(
+                    f"{self.place} is not a database of auroramon or is damaged ({said}); it is left untouched: "
+                    "put it aside or restore a copy, then start again"
+                )
+            busy = code in _FOR_NOW
+        else:
+            # 08 connection, 40 serialisation, 53 resources (disk full), 55 lock not available, 57 shut down, 58 I/O
+            state = getattr(error.orig, "sqlstate", None) or "08"
+            busy = error.connection_invalidated or state[:2] in {"08", "40", "53", "55", "57", "58"}
+        if busy:
+            return StoreBusyError(f"{self.place} cannot be used for now: {said}")
+        return StoreError(f"{self.place}: the database refused: {said}")
+
+
+def connect(url: str, *, create: bool, busy_timeout_s: float) -> Database:
+    """Give a database by its URL without touching what is in it.
+
+    Raises:
+        StoreError: the URL cannot be used, or nothing is there and `create` is false.
+        MissingPartError: the driver for PostgreSQL is not installed.
+    """
+    try:
+        parsed = make_url(url)
+        if parsed.get_backend_name() == "sqlite":
+            return _connect_sqlite(parsed, create=create, busy_timeout_s=busy_timeout_s)
+        if parsed.get_backend_name() == "postgresql":
+            return _connect_postgresql(parsed, busy_timeout_s=busy_timeout_s)
+    except (ArgumentError, NoSuchModuleError, ValueError) as error:
+        raise StoreError(f"database URL {_hidden(url)!r} cannot be read: {error}") from error
+    raise StoreError(f"database URL {_hidden(url)!r}: use sqlite:////path/to/file.db or postgresql://user@host/name")
+
+
+def _hidden(url: str) -> str:
+    """Leave out everything that may be a password."""
+    scheme, _, rest = url.partition("://")
+    return f"{scheme}://…{rest.rpartition('@')[2]}" if "@" in rest else url
+
+
+def _connect_sqlite(url: URL, *, create: bool, busy_timeout_s: float) -> Database:
+    if not url.database or url.database == ":memory:":
+        raise StoreError("the database needs a file: sqlite:////path/to/file.db")
+    path = Path(url.database).expanduser()
+    if not path.exists():
+        if not create:
+            raise StoreError(f"there is no database at {path} yet: `auroramon run` or `backfill` makes it")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(f"the folder of the database {path} cannot be made: {error.strerror}") from error
+    engine = create_engine(url.set(database=str(path)), connect_args={"timeout": busy_timeout_s})
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: Any, _: Any) -> None:
+        connection.isolation_level = None  # the driver must not begin transactions behind our back
+        connection.execute("PRAGMA foreign_keys=ON")
+        connection.execute("PRAGMA cache_size=-8000")  # 8 MB: a station has little memory
+
+    @event.listens_for(engine, "begin")
+    def begin(conn: Connection) -> None:
+        writer = conn.get_execution_options().get("auroramon_writer", False)
+        conn.exec_driver_sql("BEGIN IMMEDIATE" if writer else "BEGIN")
+
+    return Database(engine, str(path))
+
+
+def _connect_postgresql(url: URL, *, busy_timeout_s: float) -> Database:
+    url = url.set(drivername="postgresql+psycopg")
+    try:
+        engine = create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": 10})
+    except ModuleNotFoundError as error:
+        raise MissingPartError("PostgreSQL needs its driver: pip install 'auroramon[postgres]'") from error
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: Any, _: Any) -> None:
+        connection.execute(f"SET lock_timeout = {int(busy_timeout_s * 1000)}")
+        connection.execute("SET timezone = 'UTC'")
+        connection.commit()
+
+    return Database(engine, url.render_as_string(hide_password=True))

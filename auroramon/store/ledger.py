@@ -1,0 +1,265 @@
+"""The ledger: which files are known, who has them in hand, and how they ended.
+
+Nothing is lost and nothing is done twice, because a file is claimed in a committed transaction before the work and its
+end is written in the same transaction as its labels. Every function here runs inside a transaction of the caller.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import (
+    Connection,
+    Select,
+    bindparam,
+    exists,
+    func,
+    insert,
+    not_,
+    or_,
+    select,
+    text,
+    tuple_,
+    update,
+)
+
+from auroramon.store.codes import Codes, split
+from auroramon.store.results import Claimed, Offered
+from auroramon.store.schema import (
+    LABELLED,
+    PENDING,
+    QUARANTINED,
+    cameras,
+    files,
+    folders,
+    frames,
+    labels,
+)
+from auroramon.types import FileStat
+
+MAX_CRASHES = 3
+"""Deaths of a worker with a file in hand that were seen before the file is left alone."""
+
+_COLUMNS = (
+    files.c.id,
+    files.c.folder_id,
+    files.c.name,
+    files.c.size,
+    files.c.mtime_ns,
+    files.c.state,
+    files.c.tries,
+    files.c.crashes,
+    files.c.rewritten,
+    files.c.not_before,
+    files.c.claimed_by,
+    files.c.done_at,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class FileRow:
+    """A file as the ledger has it."""
+
+    id: int
+    folder_id: int
+    name: str
+    size: int
+    mtime_ns: int
+    state: int
+    tries: int
+    crashes: int
+    rewritten: int
+    not_before: float | None
+    claimed_by: int | None
+    done_at: int | None
+
+    def is_same(self, file: FileStat) -> bool:
+        return self.size == file.size and self.mtime_ns == file.mtime_ns
+
+    @property
+    def is_suspect(self) -> bool:
+        return self.tries > 0 or self.crashes > 0
+
+
+def find(conn: Connection, codes: Codes, paths: Iterable[str]) -> dict[str, FileRow]:
+    """Give the rows of those paths that are known."""
+    parts = {path: split(path) for path in paths}
+    known = codes.find(conn, folders, {folder for folder, _ in parts.values()})
+    by_key = {(known[folder], name): path for path, (folder, name) in parts.items() if folder in known}
+    keys = list(by_key)
+    found: dict[str, FileRow] = {}
+    for start in range(0, len(keys), 500):
+        query = select(*_COLUMNS).where(tuple_(files.c.folder_id, files.c.name).in_(keys[start : start + 500]))
+        for row in conn.execute(query):
+            found[by_key[row.folder_id, row.name]] = FileRow(*row._tuple())
+    return found
+
+
+def needs_offer(conn: Connection, codes: Codes, offered: Sequence[FileStat]) -> list[FileStat]:
+    """Give those files of an offer that are new or changed, each path once (its last state counts)."""
+    latest = {file.path: file for file in offered}
+    rows = find(conn, codes, latest)
+    return [file for path, file in latest.items() if path not in rows or not rows[path].is_same(file)]
+
+
+def offer(conn: Connection, codes: Codes, offered: Sequence[FileStat], now: float) -> Offered:
+    """Enter new files, and open changed ones again. Offering twice is offering once."""
+    latest = {file.path: file for file in offered}
+    rows = find(conn, codes, latest)
+    new = [file for path, file in latest.items() if path not in rows]
+    changed = [file for path, file in latest.items() if path in rows and not rows[path].is_same(file)]
+    if new:
+        _insert(conn, codes, new, now)
+    if changed:
+        conn.execute(
+            update(files)
+            .where(files.c.id == bindparam("row"))
+            .values(state=PENDING, tries=0, crashes=0, reason=None, not_before=None, rewritten=bindparam("had_frames")),
+            [
+                {
+                    "row": rows[file.path].id,
+                    "size": file.size,
+                    "mtime_ns": file.mtime_ns,
+                    "had_frames": int(rows[file.path].done_at is not None),
+                }
+                for file in changed
+            ],
+        )
+    return Offered(len(new), len(changed), len(latest) - len(new) - len(changed))
+
+
+def _insert(conn: Connection, codes: Codes, new: Sequence[FileStat], now: float) -> None:
+    parts = [split(file.path) for file in new]
+    folder_ids = codes.make(conn, folders, {folder for folder, _ in parts})
+    camera_ids = codes.make(conn, cameras, {file.camera for file in new if file.camera})
+    conn.execute(
+        insert(files),
+        [
+            {
+                "folder_id": folder_ids[folder],
+                "name": name,
+                "size": file.size,
+                "mtime_ns": file.mtime_ns,
+                "camera_id": camera_ids.get(file.camera),
+                "state": PENDING,
+                "tries": 0,
+                "crashes": 0,
+                "rewritten": 0,
+                "seen_at": int(now),
+            }
+            for file, (folder, name) in zip(new, parts, strict=True)
+        ],
+    )
+
+
+def open_files(
+    conn: Connection, limit: int, now: float, newest_first: bool, camera: str | None, suspects: bool
+) -> list[tuple[int, FileStat]]:
+    """Give files that are pending, due and in nobody's hands: either the suspects or the others."""
+    suspect = or_(files.c.tries > 0, files.c.crashes > 0)
+    query = (
+        select(files.c.id, folders.c.path, files.c.name, files.c.size, files.c.mtime_ns, cameras.c.name)
+        .join(folders, folders.c.id == files.c.folder_id)
+        .outerjoin(cameras, cameras.c.id == files.c.camera_id)
+        .where(text("files.state = 0"))  # spelled out, so that the partial index is used
+        .where(files.c.claimed_by.is_(None))
+        .where(or_(files.c.not_before.is_(None), files.c.not_before <= now))
+        .where(suspect if suspects else not_(suspect))
+        .order_by(files.c.mtime_ns.desc() if newest_first else files.c.mtime_ns, files.c.id)
+        .limit(limit)
+    )
+    if camera is not None:
+        query = query.where(func.coalesce(cameras.c.name, "") == camera)
+    return [
+        (number, FileStat(folder + name, size, mtime_ns, hint or ""))
+        for number, folder, name, size, mtime_ns, hint in conn.execute(query)
+    ]
+
+
+def take(conn: Connection, run: int, file_ids: Sequence[int]) -> None:
+    """Claim these files for a run, and count the try before the work begins."""
+    if file_ids:
+        conn.execute(
+            update(files).where(files.c.id == bindparam("row")).values(claimed_by=run, tries=files.c.tries + 1),
+            [{"row": number} for number in file_ids],
+        )
+
+
+def claim_offered(
+    conn: Connection, codes: Codes, run: int, offered: Sequence[FileStat], now: float, model: int | None
+) -> Claimed:
+    """Offer files and claim those of them that need work: open ones, and with a model also those it has not labelled."""
+    latest = {file.path: file for file in offered}
+    offer(conn, codes, offered, now)
+    free = {path: row for path, row in find(conn, codes, latest).items() if row.claimed_by is None}
+    due = [
+        path for path, row in free.items() if row.state == PENDING and (row.not_before is None or row.not_before <= now)
+    ]
+    if model is not None:
+        done = {row.id: path for path, row in free.items() if row.state == LABELLED}
+        due += [done[number] for number in unlabelled(conn, list(done), model)]
+    place = {path: number for number, path in enumerate(latest)}
+    due.sort(key=place.__getitem__)
+    take(conn, run, [free[path].id for path in due])
+    return Claimed(
+        fresh=tuple(latest[path] for path in due if not free[path].is_suspect),
+        suspects=tuple(latest[path] for path in due if free[path].is_suspect),
+        known=len(latest) - len(due),
+    )
+
+
+def unlabelled(conn: Connection, file_ids: Sequence[int], model: int) -> list[int]:
+    """Give those of these files of which a frame has no label of this model."""
+    labelled = (
+        select(labels.c.model_id)
+        .where(labels.c.file_id == frames.c.file_id)
+        .where(labels.c.frame_index == frames.c.frame_index)
+        .where(labels.c.model_id == model)
+    )
+    found: list[int] = []
+    for start in range(0, len(file_ids), 500):
+        query = (
+            select(frames.c.file_id)
+            .distinct()
+            .where(frames.c.file_id.in_(file_ids[start : start + 500]))
+            .where(~exists(labelled))
+        )
+        found += conn.scalars(query)
+    return found
+
+
+def needing_work(conn: Connection, codes: Codes, offered: Sequence[FileStat], model: int) -> list[FileStat]:
+    """Give new, changed and pending files, and those with a frame that this model has not labelled."""
+    latest = {file.path: file for file in offered}
+    rows = find(conn, codes, latest)
+    lacking = set(unlabelled(conn, [row.id for row in rows.values() if row.state == LABELLED], model))
+    return [
+        file
+        for path, file in latest.items()
+        if path not in rows or not rows[path].is_same(file) or rows[path].state == PENDING or rows[path].id in lacking
+    ]
+
+
+def release(conn: Connection, run: int) -> int:
+    """Give back what a run has in hand, as if it had not been taken."""
+    return conn.execute(
+        update(files).where(files.c.claimed_by == run).values(claimed_by=None, tries=files.c.tries - 1)
+    ).rowcount
+
+
+def free_claims(conn: Connection, runs: Select[tuple[int]]) -> int:
+    """Take the files of dead runs out of their hands. The tries stay: one of these files may have killed it."""
+    return conn.execute(update(files).where(files.c.claimed_by.in_(runs)).values(claimed_by=None)).rowcount
+
+
+def retry_quarantined(conn: Connection, codes: Codes, paths: Iterable[str] | None) -> int:
+    """Open quarantined files again, all or these."""
+    reopened = dict(state=PENDING, tries=0, crashes=0, reason=None, not_before=None)
+    if paths is None:
+        return conn.execute(update(files).where(files.c.state == QUARANTINED).values(reopened)).rowcount
+    rows = find(conn, codes, paths).values()
+    wanted = [{"row": row.id} for row in rows if row.state == QUARANTINED]
+    if wanted:
+        conn.execute(update(files).where(files.c.id == bindparam("row")).values(reopened), wanted)
+    return len(wanted)

@@ -1,0 +1,76 @@
+"""Brings a database to the schema of this version, or refuses it with one sentence and leaves it as it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sqlalchemy import Connection, inspect
+
+from auroramon.errors import StoreError
+from auroramon.store import views
+from auroramon.store.database import Database
+from auroramon.store.schema import REVISION, metadata
+
+VERSION_TABLE = "auroramon_schema"
+
+
+def upgrade(database: Database) -> None:
+    """Make or upgrade the tables and views; a database that is up to date is only looked at.
+
+    Raises:
+        StoreError: it is newer than this program, of another program, or damaged.
+        StoreBusyError: it is locked, full or away.
+    """
+    with database.reading() as conn:
+        if _revision(conn, database) == REVISION:
+            return
+    if database.sqlite:
+        _use_wal(database)
+    with database.writing(durable=True) as conn:
+        # Looked at again under the lock: another process may have just done it.
+        if _revision(conn, database) != REVISION:
+            for name in views.NAMES:
+                conn.exec_driver_sql(f"DROP VIEW IF EXISTS {name}")
+            _run_alembic(conn)
+            for statement in views.statements(conn.dialect.name):
+                conn.exec_driver_sql(statement)
+
+
+def _revision(conn: Connection, database: Database) -> str | None:
+    """Give the revision of a database of ours; None for an empty one."""
+    inspector = inspect(conn)
+    tables = set(inspector.get_table_names())
+    if VERSION_TABLE not in tables:
+        foreign = tables if database.sqlite else tables & set(metadata.tables)
+        if foreign:
+            raise StoreError(
+                f"{database.place} holds tables of another program ({', '.join(sorted(foreign)[:3])}); "
+                "it is left untouched: name another database"
+            )
+        return None
+    revision = conn.exec_driver_sql(f"SELECT version_num FROM {VERSION_TABLE}").scalar()  # noqa: S608
+    if revision is not None and revision > REVISION:
+        raise StoreError(
+            f"{database.place} was written by a newer auroramon (schema {revision}, this one knows {REVISION}); "
+            "it is left untouched: update auroramon, or name another database"
+        )
+    return revision
+
+
+def _use_wal(database: Database) -> None:
+    """Let readers read while the writer writes; the file remembers it."""
+    with database._translated(), database.engine.connect() as conn:
+        raw = conn.connection.driver_connection
+        assert raw is not None
+        raw.execute("PRAGMA journal_mode=WAL")
+
+
+def _run_alembic(conn: Connection) -> None:
+    # Imported here: it costs 150 ms, and most starts find the schema as it should be.
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.attributes["connection"] = conn
+    command.upgrade(config, REVISION)

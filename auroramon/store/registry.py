@@ -1,0 +1,131 @@
+"""Cameras, models and runs: the few rows that the many refer to. Every function runs in the caller's transaction."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+
+from sqlalchemy import Connection, bindparam, func, insert, select, update
+
+from auroramon.errors import StoreError
+from auroramon.store.codes import Codes
+from auroramon.store.encoding import epoch, moment
+from auroramon.store.ledger import free_claims, release
+from auroramon.store.results import CameraPlace, ModelRow
+from auroramon.store.schema import cameras, embedders, models, runs
+
+SILENT_S = 600.0
+"""A run that has not given a sign of life for ten minutes is dead, wherever it ran."""
+
+
+def register_cameras(conn: Connection, codes: Codes, places: Sequence[CameraPlace]) -> None:
+    """Enter cameras, or bring what is known of them up to date."""
+    if not places:
+        return
+    numbers = codes.make(conn, cameras, {place.name for place in places})
+    conn.execute(
+        update(cameras).where(cameras.c.id == bindparam("row")),
+        [
+            {
+                "row": numbers[place.name],
+                "site": place.site,
+                "latitude": place.latitude,
+                "longitude": place.longitude,
+                "cadence_s": place.cadence_s,
+                "sun_below_deg": place.sun_below_deg,
+            }
+            for place in places
+        ],
+    )
+
+
+def register_model(conn: Connection, codes: Codes, model: ModelRow) -> int:
+    """Enter a model; one of the same digest is the same model."""
+    known = conn.scalar(select(models.c.id).where(models.c.digest == model.digest))
+    if known is not None:
+        return known
+    embedder = codes.make(conn, embedders, [model.embedder_digest])[model.embedder_digest]
+    made = conn.execute(
+        insert(models).values(
+            name=model.name,
+            digest=model.digest,
+            embedder_id=embedder,
+            labels=json.dumps(model.labels),
+            threshold=model.threshold,
+            created=epoch(model.created),
+            promoted_at=None if model.promoted_at is None else epoch(model.promoted_at),
+        )
+    )
+    return int(made.inserted_primary_key[0])
+
+
+def all_models(conn: Connection) -> list[ModelRow]:
+    """Give every model, the one whose labels are shown first."""
+    query = (
+        select(models, embedders.c.digest.label("embedder_digest"))
+        .join(embedders, embedders.c.id == models.c.embedder_id)
+        .order_by(func.coalesce(models.c.promoted_at, 0).desc(), models.c.created.desc(), models.c.id.desc())
+    )
+    return [
+        ModelRow(
+            name=row.name,
+            digest=row.digest,
+            embedder_digest=row.embedder_digest,
+            labels=tuple(json.loads(row.labels)),
+            threshold=row.threshold,
+            created=moment(row.created),
+            promoted_at=None if row.promoted_at is None else moment(row.promoted_at),
+            id=row.id,
+        )
+        for row in conn.execute(query)
+    ]
+
+
+def promote_model(conn: Connection, name: str, now: float) -> int:
+    """Make the newest model of this name the one whose labels are shown."""
+    query = select(models.c.id).where(models.c.name == name).order_by(models.c.created.desc(), models.c.id.desc())
+    number = conn.scalar(query.limit(1))
+    if number is None:
+        known = sorted(set(conn.scalars(select(models.c.name)))) or ["none"]
+        raise StoreError(f"the database knows no model named {name!r} (it knows {', '.join(known)})")
+    conn.execute(update(models).where(models.c.id == number).values(promoted_at=now))
+    return number
+
+
+def start_run(conn: Connection, row: dict[str, str | int], now: float) -> int:
+    made = conn.execute(insert(runs).values(started=now, heartbeat=now, **row))
+    return int(made.inserted_primary_key[0])
+
+
+def heartbeat(conn: Connection, run: int, now: float) -> None:
+    """Say that a run lives; one that was taken for dead lives again."""
+    conn.execute(update(runs).where(runs.c.id == run).values(heartbeat=now, ended=None))
+
+
+def end_run(conn: Connection, run: int, now: float) -> int:
+    """End a run in order: what it still had in hand goes back as if never taken."""
+    conn.execute(update(runs).where(runs.c.id == run).values(heartbeat=now, ended=now))
+    return release(conn, run)
+
+
+def recover(conn: Connection, run: int, now: float, is_alive: Callable[[int], bool]) -> int:
+    """End the runs that died, and free their claims; give the number of files freed.
+
+    Dead is a run of this host whose process is gone, or that has this process's own number (in a container every run
+    has the same), and any run that was silent too long. A run wrongly taken for dead does no harm: its files may be
+    worked on twice, and the second commit finds the first.
+    """
+    own = conn.execute(select(runs.c.host, runs.c.pid).where(runs.c.id == run)).one()
+    others = conn.execute(
+        select(runs.c.id, runs.c.host, runs.c.pid, runs.c.heartbeat).where(runs.c.ended.is_(None), runs.c.id != run)
+    ).all()
+    dead = [
+        other.id
+        for other in others
+        if now - other.heartbeat > SILENT_S
+        or (other.host == own.host and (other.pid == own.pid or not is_alive(other.pid)))
+    ]
+    if dead:
+        conn.execute(update(runs).where(runs.c.id.in_(dead)).values(ended=now))
+    ended = select(runs.c.id).where(runs.c.ended.is_not(None), runs.c.id != run)
+    return free_claims(conn, ended)

@@ -1,0 +1,346 @@
+"""The store: everything that is known of files and frames, behind one class.
+
+    store = open_store("sqlite:////var/lib/auroramon/auroramon.db")
+    run = store.start_run("run", now=now, code_version="1.0")
+    store.recover(run, now)
+    claimed = store.claim_files(run, arrived, now)
+    done = store.commit(run, label_files(claimed.fresh), model=model, source="live", now=now)
+
+Every method is one transaction, and may be called again after a StoreBusyError: nothing has happened then. `now` is always given by the caller, aware UTC.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import date, datetime, timedelta
+
+from auroramon.store import accounts, commit, expectation, ledger, queries, registry, relabel
+from auroramon.store.database import Database, connect
+from auroramon.store.encoding import epoch
+from auroramon.store.migrate import upgrade
+from auroramon.store.results import (
+    By,
+    CameraPlace,
+    CameraStatus,
+    Claimed,
+    Committed,
+    FileAccount,
+    LabelRow,
+    ModelRow,
+    NewLabel,
+    OccurrenceRow,
+    Offered,
+    QuarantinedFile,
+    Source,
+    StoredEmbedding,
+)
+from auroramon.types import FileOutcome, FileStat
+
+
+def open_store(url: str, *, create: bool = True, busy_timeout_s: float = 30.0) -> Store:
+    """Open the database, make it if need be, and bring its schema up to date.
+
+    Args:
+        url: `sqlite:////path/to/file.db` or `postgresql://user@host/name`.
+        create: whether a SQLite file that is not there is made.
+        busy_timeout_s: how long to wait for another writer before StoreBusyError.
+
+    Raises:
+        StoreError: not a database, damaged, of another program, or newer than this program; it is left untouched.
+        StoreBusyError: locked, full or away for now.
+        MissingPartError: the driver for PostgreSQL is not installed.
+    """
+    database = connect(url, create=create, busy_timeout_s=busy_timeout_s)
+    try:
+        upgrade(database)
+    except BaseException:
+        database.close()
+        raise
+    return Store(database)
+
+
+def process_is_alive(pid: int) -> bool:
+    """Say whether a process of this number runs on this host."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+class Store:
+    """One database, as the coordinator, the commands and the pages see it. Safe to use from several threads."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+        self.place = database.place  # for messages: the file, or the URL without its password
+
+    def close(self) -> None:
+        self._db.close()
+
+    # Cameras, models and runs
+
+    def register_cameras(self, places: Sequence[CameraPlace]) -> None:
+        """Enter cameras, or bring what is known of them up to date. Cameras of headers enter by themselves."""
+        with self._db.writing() as conn:
+            registry.register_cameras(conn, self._db.codes, places)
+
+    def register_model(self, model: ModelRow) -> int:
+        """Give the number of a model, entered if its digest is new (one digest is one model, whatever its name)."""
+        with self._db.writing(durable=True) as conn:
+            return registry.register_model(conn, self._db.codes, model)
+
+    def promote_model(self, name: str, now: datetime) -> int:
+        """Make the newest model of this name the one whose labels are shown; StoreError if there is none."""
+        with self._db.writing(durable=True) as conn:
+            return registry.promote_model(conn, name, epoch(now))
+
+    def models(self) -> list[ModelRow]:
+        """Give every model, the one whose labels are shown first."""
+        with self._db.reading() as conn:
+            return registry.all_models(conn)
+
+    def start_run(
+        self,
+        command: str,
+        now: datetime,
+        *,
+        code_version: str = "",
+        backend: str = "",
+        precision: str = "",
+        settings_digest: str = "",
+        host: str | None = None,
+        pid: int | None = None,
+    ) -> int:
+        """Give the number of a new run of this process; the host and process can be named for tests."""
+        row: dict[str, str | int] = {
+            "command": command,
+            "host": socket.gethostname() if host is None else host,
+            "pid": os.getpid() if pid is None else pid,
+            "code_version": code_version,
+            "backend": backend,
+            "precision": precision,
+            "settings_digest": settings_digest,
+        }
+        with self._db.writing() as conn:
+            return registry.start_run(conn, row, epoch(now))
+
+    def heartbeat(self, run: int, now: datetime) -> None:
+        """Say that this run lives. Ten minutes of silence count as death (see `recover`)."""
+        with self._db.writing() as conn:
+            registry.heartbeat(conn, run, epoch(now))
+
+    def end_run(self, run: int, now: datetime) -> int:
+        """End a run in order; what it still has in hand is released. Give the number of files released."""
+        with self._db.writing() as conn:
+            return registry.end_run(conn, run, epoch(now))
+
+    def recover(self, run: int, now: datetime, is_alive: Callable[[int], bool] = process_is_alive) -> int:
+        """Free the files that dead runs had in hand; they become suspects. Give their number.
+
+        Dead is: of this host and the process is gone; or silent for ten minutes, anywhere.
+        """
+        with self._db.writing() as conn:
+            return registry.recover(conn, run, epoch(now), is_alive)
+
+    # The ledger
+
+    def offer(self, files: Sequence[FileStat], now: datetime) -> Offered:
+        """Tell of files seen. New and changed ones become pending; known ones cost a look and no lock."""
+        with self._db.reading() as conn:
+            needed = ledger.needs_offer(conn, self._db.codes, files)
+        distinct = len({file.path for file in files})
+        if not needed:
+            return Offered(0, 0, distinct)
+        with self._db.writing() as conn:
+            done = ledger.offer(conn, self._db.codes, needed, epoch(now))
+        return Offered(done.new, done.changed, distinct - done.new - done.changed)
+
+    def claim(
+        self,
+        run: int,
+        limit: int,
+        now: datetime,
+        *,
+        newest_first: bool = True,
+        camera: str | None = None,
+        suspects: bool = False,
+    ) -> list[FileStat]:
+        """Take up to `limit` pending, due files in hand, and count the try before the work.
+
+        Without `suspects` only files that no worker died with; with it only those, to be worked on one by one in a
+        process of their own. So a kill of the coordinator never puts an innocent file into quarantine: only deaths
+        that were seen (`crashed`) count towards it.
+        """
+        with self._db.reading() as conn:
+            if not ledger.open_files(conn, 1, epoch(now), newest_first, camera, suspects):
+                return []
+        with self._db.writing() as conn:
+            found = ledger.open_files(conn, limit, epoch(now), newest_first, camera, suspects)
+            ledger.take(conn, run, [number for number, _ in found])
+        return [file for _, file in found]
+
+    def claim_files(self, run: int, files: Sequence[FileStat], now: datetime, *, model: int | None = None) -> Claimed:
+        """Offer these files and take those in hand that need work, in one transaction: the short way of a live frame.
+
+        With `model`, files that are labelled but have a frame without a label of this model are taken too (backfill);
+        they stay `labelled` meanwhile.
+        """
+        with self._db.writing() as conn:
+            return ledger.claim_offered(conn, self._db.codes, run, files, epoch(now), model)
+
+    def release(self, run: int) -> int:
+        """Give back what this run has in hand as if it had never been taken (a clean stop)."""
+        with self._db.writing() as conn:
+            return ledger.release(conn, run)
+
+    def commit(
+        self,
+        run: int,
+        outcomes: Sequence[FileOutcome],
+        *,
+        model: int,
+        source: Source,
+        now: datetime,
+        retry_after: timedelta = timedelta(seconds=10),
+    ) -> Committed:
+        """Write outcomes: frames, embeddings, labels and the ends of the files. Twice is the same as once.
+
+        `not_ready` files become pending again, due after `retry_after`. `crashed` ones become pending suspects, and
+        quarantined at the third crash. An outcome of a file that has changed since it was claimed is dropped (its word
+        becomes `not_ready`) and the file stays pending. A file all of whose frames came from another file is `skipped`
+        with the reason "duplicate of PATH"; where only some are, the reason counts them.
+
+        Raises:
+            StoreBusyError: nothing was written; keep the outcomes and call again.
+        """
+        with self._db.writing(durable=True) as conn:
+            return commit.commit(
+                conn,
+                self._db.codes,
+                run,
+                outcomes,
+                model=model,
+                source=source,
+                now=epoch(now),
+                retry_after_s=retry_after.total_seconds(),
+            )
+
+    def quarantined(self) -> list[QuarantinedFile]:
+        """Give the files that are left alone, oldest first."""
+        with self._db.reading() as conn:
+            return accounts.quarantined(conn)
+
+    def retry_quarantined(self, paths: Iterable[str] | None = None) -> int:
+        """Open quarantined files again, all or these; give their number. `claim` will find them."""
+        with self._db.writing() as conn:
+            return ledger.retry_quarantined(conn, self._db.codes, paths)
+
+    def account(self) -> FileAccount:
+        """Count the files by state; reads the whole table of files (0.1 s for a million)."""
+        with self._db.reading() as conn:
+            return accounts.account(conn)
+
+    def backlog(self) -> dict[str, int]:
+        """Count pending files by camera; under an empty name those whose header must say. Quick at any size."""
+        with self._db.reading() as conn:
+            return accounts.backlog(conn)
+
+    def camera_status(self) -> list[CameraStatus]:
+        """Give each camera's newest frame and open work, by name. Quick at any size."""
+        with self._db.reading() as conn:
+            return accounts.camera_status(conn)
+
+    # Labels
+
+    def needs_label(self, files: Sequence[FileStat], model: int) -> list[FileStat]:
+        """Give those files that `claim_files` would take for this model now, without taking them (a dry run)."""
+        with self._db.reading() as conn:
+            return ledger.needing_work(conn, self._db.codes, files, model)
+
+    def embeddings_without_label(self, model: int, batch: int = 1000) -> Iterator[Sequence[StoredEmbedding]]:
+        """Give batches of frames without a label of this model whose embedding is of its embedder.
+
+        Each batch is a short read of its own, so labels may be added in between.
+        """
+        after = None
+        while True:
+            with self._db.reading() as conn:
+                found = relabel.embeddings_without_label(conn, model, batch, after)
+            if not found:
+                return
+            yield found
+            after = found[-1].key
+
+    def add_labels(self, run: int, labels: Sequence[NewLabel], *, model: int, source: Source = "relabel") -> int:
+        """Add labels of this model to known frames; give how many were new. Adding twice is adding once."""
+        with self._db.writing(durable=True) as conn:
+            return relabel.add_labels(conn, self._db.codes, run, labels, model=model, source=source)
+
+    def labels(
+        self,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        night: date | None = None,
+        camera: str | None = None,
+        label: str | None = None,
+        min_confidence: float | None = None,
+        newest_first: bool = False,
+        limit: int | None = None,
+    ) -> Iterator[LabelRow]:
+        """Stream the current labels that pass every filter, by time (`since` <= time < `until`)."""
+        with self._db.reading() as conn:
+            yield from queries.labels(
+                conn,
+                since=since,
+                until=until,
+                night=night,
+                camera=camera,
+                label=label,
+                min_confidence=min_confidence,
+                newest_first=newest_first,
+                limit=limit,
+            )
+
+    def occurrence(
+        self,
+        by: By,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        camera: str | None = None,
+    ) -> list[OccurrenceRow]:
+        """Count frames by camera and hour, night or month, with every denominator, by time.
+
+        Nights and months go by the date of the night, hours by UTC. A night lies between `since` and `until` if the
+        UTC noon of its date does, an hour if its beginning does.
+        """
+        with self._db.reading() as conn:
+            return queries.occurrence(conn, by, since=since, until=until, camera=camera)
+
+    def update_expected(self, now: datetime, watched: Iterable[str] = ()) -> None:
+        """Count the frames that should have come until now, for the `missing` of the occurrence views.
+
+        Counted are the nights in which a camera gave a frame and, for cameras `watched` by a daemon, every night since
+        the first such call; hours that have not passed are not counted. Cheap when little time has gone by.
+        """
+        expectation.update(self._db, epoch(now), watched)
+
+
+def in_parts(outcomes: Iterable[FileOutcome], frames: int = 2000) -> Iterator[list[FileOutcome]]:
+    """Divide outcomes for `Store.commit`: one transaction of 2000 frames holds up other writers for 50 ms."""
+    part: list[FileOutcome] = []
+    held = 0
+    for outcome in outcomes:
+        if part and held + len(outcome.records) > frames:
+            yield part
+            part, held = [], 0
+        part.append(outcome)
+        held += len(outcome.records)
+    if part:
+        yield part

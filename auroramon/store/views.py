@@ -1,0 +1,180 @@
+"""The views that people and programs read, in SQL that SQLite and PostgreSQL both understand.
+
+Views hold nothing, so they are not part of the migrations: each upgrade drops them and makes them anew.
+"""
+
+from __future__ import annotations
+
+from auroramon.store.schema import LABEL_CODES, SOURCES, TIME_SOURCES
+from auroramon.types import AURORA_LABELS
+
+# What a frame is now: a person's newest word, else the model promoted last among those that labelled it, else the newest.
+_CURRENT = """
+CREATE VIEW current_codes AS
+SELECT f.file_id, f.frame_index, f.camera_id, f.channel_id, f.time_utc, f.time_source, f.night, f.sun, f.moon,
+       f.moon_phase, l.model_id, l.label_id AS model_label_id, COALESCE(r.label_id, l.label_id) AS label_id,
+       l.confidence, l.scores, l.distance, l.reason, l.source, l.run_id, r.id AS review_id, r.reviewer
+FROM frames AS f
+JOIN labels AS l ON l.file_id = f.file_id AND l.frame_index = f.frame_index
+JOIN models AS m ON m.id = l.model_id
+LEFT JOIN reviews AS r ON r.id = (
+    SELECT MAX(newest.id) FROM reviews AS newest
+    WHERE newest.file_id = f.file_id AND newest.frame_index = f.frame_index AND newest.time_utc = f.time_utc)
+WHERE NOT EXISTS (
+    SELECT 1 FROM labels AS l2 JOIN models AS m2 ON m2.id = l2.model_id
+    WHERE l2.file_id = f.file_id AND l2.frame_index = f.frame_index AND l2.model_id <> l.model_id
+      AND (COALESCE(m2.promoted_at, 0), m2.created, m2.id) > (COALESCE(m.promoted_at, 0), m.created, m.id))
+"""
+
+_LABELS = """
+CREATE VIEW labels_current AS
+SELECT d.path || fi.name AS path, q.frame_index, c.name AS camera, q.time_utc, {time_iso} AS time_iso,
+       {night} AS night, n.name AS label,
+       CASE WHEN q.review_id IS NULL THEN CAST(q.confidence AS DOUBLE PRECISION) / 1000000 ELSE 1.0 END AS confidence,
+       CAST(q.distance AS DOUBLE PRECISION) / 1000 AS distance,
+       CASE WHEN q.review_id IS NULL THEN m.name ELSE 'human' END AS model,
+       h.name AS channel, {time_source} AS time_source,
+       CAST(q.sun AS DOUBLE PRECISION) / 100 AS sun_altitude, CAST(q.moon AS DOUBLE PRECISION) / 100 AS moon_altitude,
+       CAST(q.moon_phase AS DOUBLE PRECISION) / 10000 AS moon_phase,
+       COALESCE(q.reason, '') AS reason, {source} AS source, q.run_id AS run,
+       mn.name AS model_label, COALESCE(q.reviewer, '') AS reviewer, q.scores, m.labels AS score_labels,
+       q.file_id
+FROM current_codes AS q
+JOIN files AS fi ON fi.id = q.file_id
+JOIN folders AS d ON d.id = fi.folder_id
+JOIN cameras AS c ON c.id = q.camera_id
+JOIN channels AS h ON h.id = q.channel_id
+JOIN models AS m ON m.id = q.model_id
+JOIN label_names AS n ON n.id = q.label_id
+JOIN label_names AS mn ON mn.id = q.model_label_id
+"""
+
+
+# One row for each camera, night and hour. What is missing is counted here and only added up above, so hours and nights
+# agree. A frame stands against the expectation only if the Sun was as low as the expectation asks.
+_PARTS = """
+CREATE VIEW occurrence_parts AS
+SELECT g.camera_id, g.night, g.hour, {columns}, g.total,
+       CASE WHEN w.filled_until IS NULL THEN NULL ELSE COALESCE({expected}, 0) END AS expected,
+       CASE WHEN w.filled_until IS NULL THEN NULL
+            WHEN {expected} > g.dark THEN {expected} - g.dark ELSE 0 END AS missing
+FROM (
+    SELECT p.camera_id, p.night, p.hour, {cases}, SUM(p.n) AS total, SUM(p.dark) AS dark
+    FROM (
+        SELECT q.camera_id, q.night, {hour} AS hour, q.label_id, 1 AS n,
+               CASE WHEN q.sun < y.sun_below THEN 1 ELSE 0 END AS dark
+        FROM current_codes AS q
+        LEFT JOIN expected AS y ON y.camera_id = q.camera_id AND y.night = q.night AND y.hour = {hour}
+        UNION ALL
+        SELECT z.camera_id, z.night, z.hour, 0, 0, 0 FROM expected AS z
+    ) AS p
+    GROUP BY p.camera_id, p.night, p.hour
+) AS g
+LEFT JOIN nights AS w ON w.camera_id = g.camera_id AND w.night = g.night
+LEFT JOIN expected AS x ON x.camera_id = g.camera_id AND x.night = g.night AND x.hour = g.hour
+"""
+
+_OCCURRENCE = """
+CREATE VIEW {name} AS
+SELECT c.name AS camera, {period},
+       {sums}, {aurora} AS aurora, {total} AS total, {expected} AS expected, {missing} AS missing
+FROM occurrence_parts AS p
+JOIN cameras AS c ON c.id = p.camera_id
+GROUP BY c.name, {by}
+"""
+
+_FILES = """
+CREATE VIEW file_states AS
+SELECT d.path || f.name AS path,
+       CASE f.state WHEN 0 THEN 'pending' WHEN 1 THEN 'labelled' WHEN 2 THEN 'skipped' ELSE 'quarantined' END AS state,
+       COALESCE(f.reason, '') AS reason, COALESCE(c.name, '') AS camera, f.size, f.mtime_ns, f.tries, f.crashes,
+       f.seen_at, f.done_at
+FROM files AS f
+JOIN folders AS d ON d.id = f.folder_id
+LEFT JOIN cameras AS c ON c.id = f.camera_id
+"""
+
+COUNTS = (*LABEL_CODES, "other")
+"""Columns of the occurrence views, in order; `other` counts labels that only some other model knows."""
+
+NAMES = (
+    "file_states",
+    "occurrence_hourly",
+    "occurrence_nightly",
+    "occurrence_parts",
+    "labels_current",
+    "current_codes",
+)
+"""In the order in which they can be dropped."""
+
+
+def statements(dialect: str) -> list[str]:
+    """Give the statements that make every view, in order."""
+    sqlite = dialect == "sqlite"
+    return [
+        _CURRENT,
+        _labels_view(sqlite),
+        _parts_view(sqlite),
+        _occurrence_view("occurrence_hourly", f"{_hour_iso(sqlite)} AS hour, p.hour * 3600 AS hour_utc", "p.hour"),
+        _occurrence_view("occurrence_nightly", f"{night_iso(sqlite, 'p.night')} AS night", "p.night"),
+        _FILES,
+    ]
+
+
+def night_iso(sqlite: bool, column: str) -> str:
+    """Give the SQL for a night as a date, written 2026-01-31."""
+    if sqlite:
+        return f"date({column} * 86400, 'unixepoch')"
+    return f"CAST(DATE '1970-01-01' + {column} AS TEXT)"
+
+
+def _hour_iso(sqlite: bool) -> str:
+    if sqlite:
+        return "strftime('%Y-%m-%dT%H:00Z', p.hour * 3600, 'unixepoch')"
+    return "to_char(to_timestamp(p.hour::bigint * 3600) AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:00\"Z\"')"
+
+
+def _cases(column: str, codes: dict[str, int]) -> str:
+    whens = " ".join(f"WHEN {code} THEN '{name}'" for name, code in codes.items())
+    return f"CASE {column} {whens} END"
+
+
+def _labels_view(sqlite: bool) -> str:
+    if sqlite:
+        time_iso = "strftime('%Y-%m-%dT%H:%M:%fZ', q.time_utc, 'unixepoch')"
+    else:
+        time_iso = "to_char(to_timestamp(q.time_utc) AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')"
+    return _LABELS.format(
+        time_iso=time_iso,
+        night=night_iso(sqlite, "q.night"),
+        time_source=_cases("q.time_source", TIME_SOURCES),
+        source=_cases("q.source", SOURCES),
+    )
+
+
+def _parts_view(sqlite: bool) -> str:
+    counted = [f"SUM(CASE WHEN p.label_id = {code} THEN 1 ELSE 0 END) AS {name}" for name, code in LABEL_CODES.items()]
+    counted.append(f"SUM(CASE WHEN p.label_id > {len(LABEL_CODES)} THEN 1 ELSE 0 END) AS other")
+    return _PARTS.format(
+        columns=", ".join(f"g.{name}" for name in COUNTS),
+        cases=", ".join(counted),
+        hour=f"CAST({'q.time_utc / 3600' if sqlite else 'FLOOR(q.time_utc / 3600)'} AS INTEGER)",
+        # A whole hour at a cadence of a third of a second is 10800 frames, not 10799.99999.
+        expected=f"CAST({'x.frames + 0.000001' if sqlite else 'FLOOR(x.frames + 0.000001)'} AS INTEGER)",
+    )
+
+
+def _occurrence_view(name: str, period: str, by: str) -> str:
+    def total(column: str) -> str:
+        return f"CAST(SUM({column}) AS BIGINT)"
+
+    return _OCCURRENCE.format(
+        name=name,
+        period=period,
+        by=by,
+        sums=", ".join(f"{total('p.' + count)} AS {count}" for count in COUNTS),
+        aurora=total(" + ".join(f"p.{count}" for count in COUNTS if count in AURORA_LABELS)),
+        total=total("p.total"),
+        expected=total("p.expected"),
+        missing=total("p.missing"),
+    )
