@@ -29,6 +29,8 @@ class Curtain:
     fold_scale_km: float  # size of a fold
     rays: float  # 0 homogeneous .. 1 rays with gaps
     ray_km: float  # distance of rays
+    strands: float  # parallel threads within the width, 0..1
+    strand_km: float  # distance of threads
     unevenness: float  # slow change of brightness along the line, 0..1
     centre_km: float  # middle of the visible part along the line
     extent_km: float  # half-length of the visible part
@@ -96,12 +98,15 @@ def glow(geometry: SkyGeometry, display: Display, t: float = 0.0) -> FloatArray:
     camera = geometry.camera
     seen = emission(geometry.grid, display, camera.declination_deg, t).ravel()
     weights = layer_weights(camera.band, geometry.heights, display.hardness)
-    out = np.zeros((weights.shape[1], *geometry.shape), np.float32)
+    light = np.zeros((weights.shape[1], geometry.sky.size), np.float32)
+    # Not a matrix product: for that, BLAS would start threads that other workers need.
     for index, weight in zip(geometry.footpoints, weights, strict=True):
         layer = seen.take(index)
         for channel, w in enumerate(weight):
-            if w > 1e-4:
-                out[channel] += layer * w
+            if w > 1e-3:
+                light[channel] += layer * w
+    out = np.zeros((weights.shape[1], *geometry.shape), np.float32)
+    out.reshape(len(light), -1)[:, geometry.sky] = light
     out *= geometry.slant
     return out
 
@@ -180,10 +185,12 @@ def _curtain(grid: EmissionGrid, x: FloatArray, y: FloatArray, form: Curtain, t:
     if form.wander_km:
         v = v + np.float32(form.wander_km) * _noise(u + flow * 0.3, v * 0.3, 600.0, form.seed)
     if form.fold_km:
+        size, depth = form.fold_scale_km, np.float32(form.fold_km)
         v, u = (
-            v + np.float32(form.fold_km) * _noise(u + flow, v + change, form.fold_scale_km, form.seed + 11),
-            u + np.float32(form.fold_km) * _noise(u + flow, v - change, form.fold_scale_km, form.seed + 23),
+            v + depth * _noise(u + flow, v + change, size, form.seed + 11),
+            u + depth * _noise(u + flow, v - change, size, form.seed + 23),
         )
+        v = v + np.float32(0.3) * depth * _noise(u + flow, v + change, 0.38 * size, form.seed + 29)
     # No form is thinner than the spacing of the grid: there it would break into dots.
     width = np.maximum(np.float32(form.width_km), grid.pixel_km * np.float32(0.55))
     across = np.where(v < 0, -v / width, v / (width * np.float32(form.tail)))
@@ -194,6 +201,10 @@ def _curtain(grid: EmissionGrid, x: FloatArray, y: FloatArray, form: Curtain, t:
     if form.unevenness:
         slow = _noise(u + flow * 0.5, v * 0.2, 260.0, form.seed + 37)
         light *= np.exp(np.float32(1.1 * form.unevenness) * (slow - 0.5))
+    if form.strands:
+        thread = _noise(u * np.float32(0.12), v + change * 0.1, form.strand_km, form.seed + 53)
+        visible = np.clip(np.float32(form.strand_km) / grid.pixel_km - 0.8, 0, 1)
+        light *= 1 - np.float32(form.strands) * visible * (1 - smoothstep(thread, -1.2, 1.4))
     if form.rays:
         fine = _noise(u + flow, v * 0.15 + change * 0.3, form.ray_km * 2, form.seed + 41)
         visible = np.clip(np.float32(form.ray_km) / grid.pixel_km - 0.6, 0, 1)

@@ -40,8 +40,8 @@ class SimCamera:
     exposure: float  # fraction of full scale that a dark clear sky reaches
     auto_exposure: bool  # bright skies are exposed for a shorter time
     bias: float  # counts, as fraction of full scale
-    read_noise: float  # fraction of full scale
-    shot_noise: float  # noise of a full-scale signal, fraction of full scale
+    read_noise: float  # fraction of full scale, as seen where the disc is 128 pixels wide
+    shot_noise: float  # noise of a full-scale signal, fraction of full scale, likewise
     pattern_noise: float  # row and column noise, fraction of full scale
     hot_pixels: float  # fraction of pixels
     blooming: bool  # a saturated light spills along its column
@@ -50,6 +50,7 @@ class SimCamera:
     style: Style
     gamma: float  # exponent of the tone curve for style `gamma` and `stretched`; 1 is linear
     white_balance: tuple[float, float, float]  # factors for red, green, blue
+    sky_colour: tuple[float, float, float]  # of the dark sky, red, green, blue
     saturation: float  # of colours; 0 grey, 1 as seen, above 1 boosted
     jpeg_quality: int  # 0: no JPEG
     caption: str  # text burnt in; empty: none
@@ -60,6 +61,7 @@ class SimCamera:
     trees: float  # height of the skyline, degrees
     masts: int
     buildings: int
+    screens: int  # straight edges that cut off a piece of the sky
     lamps: int
     dirt: float  # 0..1
     latitude_deg: float
@@ -87,9 +89,13 @@ def random_camera(rng: np.random.Generator, name: str) -> SimCamera:
     narrow = band not in ("white", "colour")
     sensitive = rng.random() < (0.25 if narrow else 0.6)
     full_scale = 255 if style in ("gamma", "stretched") else int(rng.choice((65535, 65520, 16383, 4095)))
-    noise = 10 ** rng.uniform(-2.6, -1.7) * (1.5 if narrow else 1.0)
     slack = min(0.5 - radius, 0.08) if radius < 0.5 else 0.03
-    exposure = float(10 ** rng.uniform(-1.7, -0.6)) if sensitive else float(10 ** rng.uniform(-2.5, -1.4))
+    gamma = float(rng.uniform(0.38, 0.75)) if style in ("gamma", "stretched") else 1.0
+    exposure = _exposure(rng, style, gamma, sensitive)
+    # Signal to noise of the dark sky: real frames are cleaner than one expects, a few are much worse.
+    clean = float(np.exp(rng.normal(np.log(22 if not narrow else 12), 0.7)))
+    noise = exposure / max(clean, 2.0)
+    share = float(rng.beta(2, 2))
     return SimCamera(
         name=name,
         seed=int(rng.integers(2**31)),
@@ -104,25 +110,28 @@ def random_camera(rng: np.random.Generator, name: str) -> SimCamera:
         tilt_azimuth_deg=float(rng.uniform(0, 360)),
         rotation_deg=float(rng.choice((0.0, 180.0, rng.uniform(0, 360)))),
         flip=bool(rng.random() < 0.5),
-        vignetting=float(rng.beta(2, 3) * 0.8),
+        vignetting=float(rng.beta(2, 2) * 0.85),
         vignetting_power=float(rng.uniform(1.5, 5)),
-        psf=float(rng.uniform(0.002, 0.007)),
+        psf=float(rng.uniform(0.002, 0.006)),
         ghosts=float(rng.beta(1, 2)),
         glare=float(rng.beta(1.5, 2)),
         band=band,
         exposure=exposure,
         auto_exposure=bool(rng.random() < 0.4),
-        bias=float(rng.choice((0.0, rng.uniform(0.002, 0.06)))) if style == "raw" else float(rng.uniform(0, 0.02)),
-        read_noise=noise * float(rng.uniform(0.02, 0.25)),
-        shot_noise=noise,
-        pattern_noise=noise * float(rng.choice((0.0, 0.0, rng.uniform(0.02, 0.15)))),
+        bias=float(rng.choice((0.0, rng.uniform(0.002, 0.06))))
+        if style == "raw"
+        else float(rng.choice((0.0, rng.uniform(0, 0.1)))) * exposure,
+        read_noise=noise * (1 - share) ** 0.5,
+        shot_noise=noise * share**0.5 / exposure**0.5,
+        pattern_noise=noise * float(rng.choice((0.0, rng.uniform(0.05, 0.5)), p=(0.85, 0.15))),
         hot_pixels=float(rng.choice((0.0, 10 ** rng.uniform(-4.5, -3)))),
-        blooming=bool(rng.random() < 0.35),
+        blooming=bool(rng.random() < 0.18),
         full_scale=full_scale,
         style=style,
-        gamma=float(rng.uniform(0.38, 0.75)) if style in ("gamma", "stretched") else 1.0,
+        gamma=gamma,
         white_balance=_white_balance(rng),
-        saturation=float(rng.uniform(0.4, 1.4)),
+        sky_colour=_sky_colour(rng),
+        saturation=float(rng.uniform(0.7, 1.7)),
         jpeg_quality=int(rng.integers(60, 96)) if style == "gamma" else 0,
         caption=_caption(rng, style),
         caption_corner=int(rng.integers(4)),
@@ -131,6 +140,7 @@ def random_camera(rng: np.random.Generator, name: str) -> SimCamera:
         trees=float(rng.choice((0.0, rng.uniform(1, 12)))),
         masts=int(rng.choice((0, 0, 1, 2, 4))),
         buildings=int(rng.choice((0, 0, 0, 1, 2))),
+        screens=int(rng.choice((0, 1, 2), p=(0.82, 0.13, 0.05))),
         lamps=int(rng.choice((0, 0, 0, 1, 3))),
         dirt=float(rng.beta(1, 3)),
         latitude_deg=float(rng.choice((-1.0, 1.0), p=(0.15, 0.85)) * rng.uniform(50, 80)),
@@ -162,6 +172,19 @@ def _frame_shape(rng: np.random.Generator, style: Style) -> tuple[int, int, floa
 def _edge_zenith(rng: np.random.Generator, style: Style) -> float:
     """Zenith angle at the edge of the disc: files in the OATH way leave out the lowest elevations."""
     return float(rng.uniform(74, 82)) if style == "cropped" else float(rng.uniform(80, 93))
+
+
+def _exposure(rng: np.random.Generator, style: Style, gamma: float, sensitive: bool) -> float:
+    """What fraction of full scale the dark sky reaches: consumer files show it as a dark grey."""
+    if style == "gamma":
+        return float((rng.uniform(12, 90) / 255) ** (1 / gamma))
+    return float(10 ** rng.uniform(-1.7, -0.8)) if sensitive else float(10 ** rng.uniform(-2.5, -1.4))
+
+
+def _sky_colour(rng: np.random.Generator) -> tuple[float, float, float]:
+    """Brown, olive, neutral or blue-grey, as towns, airglow and filters make it."""
+    red, blue = np.exp(rng.normal(0.08, 0.22)), np.exp(rng.normal(-0.15, 0.28))
+    return (float(red), 1.0, float(blue))
 
 
 def _white_balance(rng: np.random.Generator) -> tuple[float, float, float]:

@@ -35,7 +35,7 @@ class Clouds:
 
 def random_clouds(rng: np.random.Generator, kind: CloudKind | None = None) -> Clouds:
     """Clouds of a kind, or of any."""
-    kind = kind or CLOUD_KINDS[rng.choice(5, p=(0.26, 0.24, 0.28, 0.08, 0.14))]
+    kind = kind or CLOUD_KINDS[rng.choice(5, p=(0.26, 0.26, 0.22, 0.06, 0.2))]
     cover, depth = {
         "overcast": (rng.uniform(0.95, 1.1), rng.uniform(2.5, 6)),
         "stratus": (rng.uniform(0.65, 1.0), rng.uniform(1.5, 5)),
@@ -47,12 +47,12 @@ def random_clouds(rng: np.random.Generator, kind: CloudKind | None = None) -> Cl
         kind=kind,
         cover=float(cover),
         depth=float(depth),
-        scale=float(np.exp(rng.uniform(np.log(0.4), np.log(3)))),
+        scale=float(np.exp(rng.uniform(np.log(0.7), np.log(6)))),
         stretch=float(rng.uniform(3, 8) if kind == "cirrus" else rng.uniform(1, 2.5)),
         stretch_deg=float(rng.uniform(0, 180)),
         roughness=float(rng.uniform(0.1, 0.5) if kind != "cumulus" else rng.uniform(0.4, 1)),
-        relief=float(rng.uniform(0.0, 0.25) if kind in ("fog",) else rng.uniform(0.15, 0.8)),
-        brightness=float(10 ** rng.uniform(-0.35, 1.0)),
+        relief=float(rng.uniform(0.0, 0.25) if kind in ("fog",) else rng.uniform(0.1, 0.6)),
+        brightness=float(10 ** rng.uniform(-0.7, 0.75)),
         warm=float(rng.beta(1, 1)),
         east=0.0,
         north=0.0,
@@ -67,13 +67,15 @@ def optical_depth(geometry: SkyGeometry, clouds: Clouds) -> tuple[FloatArray, Fl
     k = np.float32(22.0 / clouds.scale)
     u, v = (x * c + y * s) * k / np.float32(clouds.stretch), (y * c - x * s) * k
     texture: Texture = "wisp" if clouds.kind in ("cirrus", "cumulus") and clouds.roughness > 0.5 else "cloud"
-    field = sample(tile(texture, clouds.seed % VARIANTS), u + clouds.seed % 199, v + clouds.seed % 211)
-    # Towards the horizon texels pass faster than pixels: there only the large features are kept.
-    coarse = sample(tile("smooth", clouds.seed % VARIANTS), u * 0.13 + clouds.seed % 61, v * 0.13)
-    near = np.clip(geometry.up * 5 - 0.3, 0, 1)
-    field = coarse * np.float32(0.6) * (1.3 - near) + field * (0.25 + 0.75 * near)
-    cut = np.float32(1.9 * (0.5 - clouds.cover) * 1.6)
-    edge = 0.15 + 1.2 * (1 - clouds.roughness)
+    variant, x0, y0 = clouds.seed % VARIANTS, np.float32(clouds.seed % 199), np.float32(clouds.seed % 211)
+    # Towards the horizon texels pass faster than pixels: there only what a pixel can show is kept.
+    rate = geometry.cloud_step * k
+    fine = np.clip(2.2 - rate, 0, 1)
+    coarse = np.clip(9.0 / np.maximum(rate, 0.1), 0, 1)
+    soft = sample(tile(texture, variant, 4.0), u + x0, v + y0)
+    field = soft * coarse + fine * (sample(tile(texture, variant), u + x0, v + y0) - soft)
+    cut = 2.8 * (0.5 - clouds.cover)
+    edge = 0.12 + 1.3 * (1 - clouds.roughness)
     fill = smoothstep(field, cut - edge, cut + edge)
     slant = np.minimum(1 / np.maximum(geometry.up, 0.2), 2.5)
     return fill * np.float32(clouds.depth) * slant, field
@@ -84,5 +86,5 @@ def underside(geometry: SkyGeometry, clouds: Clouds, relief: FloatArray, horizon
 
     `horizon` is the light of the town's dome at each pixel, (H,W).
     """
-    shade = np.exp(np.float32(0.55 * clouds.relief) * np.clip(relief, -2.2, 2.2))
-    return np.float32(clouds.brightness) * shade + horizon * np.float32(1.2 + clouds.brightness) * shade
+    shade = np.exp(np.float32(0.5 * clouds.relief) * np.clip(relief, -2.2, 2.2))
+    return (np.float32(clouds.brightness) + horizon * np.float32(0.8 + 0.3 * clouds.brightness)) * shade

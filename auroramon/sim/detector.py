@@ -33,11 +33,10 @@ def expose(geometry: SkyGeometry, place: Station, light: FloatArray, factor: flo
 
 
 def exposure_factor(geometry: SkyGeometry, light: FloatArray) -> float:
-    """1, or less where the camera shortens the exposure for a bright sky."""
-    if not geometry.camera.auto_exposure:
-        return 1.0
-    mean = float((light.mean(axis=0) * geometry.inside).sum() / geometry.inside.sum()) * geometry.camera.exposure
-    return min(1.0, 0.35 / max(mean, 1e-9))
+    """1, or less for a sky that would burn out: observers and automatic cameras both avoid that."""
+    inside = light.mean(axis=0)[geometry.inside > 0.5]
+    sky = float(np.partition(inside, inside.size * 6 // 10)[inside.size * 6 // 10]) * geometry.camera.exposure
+    return min(1.0, (0.2 if geometry.camera.auto_exposure else 0.45) / max(sky, 1e-9))
 
 
 def _bloom(x: FloatArray) -> FloatArray:
@@ -53,10 +52,11 @@ def _bloom(x: FloatArray) -> FloatArray:
     return spill
 
 
-def add_noise(rng: np.random.Generator, camera: SimCamera, place: Station, x: FloatArray) -> FloatArray:
+def add_noise(rng: np.random.Generator, geometry: SkyGeometry, place: Station, x: FloatArray) -> FloatArray:
     """Shot, read-out and pattern noise, hot pixels and the cut at full scale."""
+    camera = geometry.camera
     x = np.minimum(x, 1)
-    sigma = np.sqrt(np.float32(camera.shot_noise**2) * np.maximum(x, 0) + np.float32(camera.read_noise**2))
+    sigma = noise_level(geometry, x)
     out = x + sigma * rng.standard_normal(x.shape, dtype=np.float32)
     if camera.pattern_noise:
         out += np.float32(camera.pattern_noise) * place.pattern
@@ -65,14 +65,26 @@ def add_noise(rng: np.random.Generator, camera: SimCamera, place: Station, x: Fl
     return np.clip(out + np.float32(camera.bias), 0, 1)
 
 
-def noise_level(camera: SimCamera, x: float) -> float:
-    """Standard deviation of the noise at a signal, fraction of full scale."""
-    return float(np.sqrt(camera.shot_noise**2 * max(x, 0) + camera.read_noise**2))
+def noise_level(geometry: SkyGeometry, x: FloatArray) -> FloatArray:
+    """Standard deviation of the noise at each signal, fraction of full scale; smaller pixels are noisier."""
+    camera = geometry.camera
+    scale = float(np.clip(geometry.disc.radius / 64, 0.7, 3.0))
+    variance = np.float32((scale * camera.shot_noise) ** 2) * np.maximum(x, 0)
+    variance += np.float32((scale * camera.read_noise) ** 2)
+    return np.sqrt(variance, out=variance)
 
 
 def tone(camera: SimCamera, x: FloatArray) -> FloatArray:
     """The deterministic tone curve of the file, up to the stretch to the frame's own range."""
-    return np.clip(x + np.float32(camera.bias), 0, 1) ** np.float32(camera.gamma)
+    return to_gamma(np.clip(x + np.float32(camera.bias), 0, 1), camera.gamma)
+
+
+def to_gamma(x: FloatArray, gamma: float) -> FloatArray:
+    """x ** gamma for 0..1, by a table: a power is slow and 4096 steps are finer than 8 bits."""
+    if gamma == 1:
+        return x
+    table: FloatArray = (np.arange(4097, dtype=np.float32) / 4096) ** np.float32(2 * gamma)
+    return table.take((np.sqrt(x) * np.float32(4096)).astype(np.int32))
 
 
 def write(geometry: SkyGeometry, place: Station, x: FloatArray) -> NDArray[Any]:
@@ -85,11 +97,15 @@ def write(geometry: SkyGeometry, place: Station, x: FloatArray) -> NDArray[Any]:
     if camera.style == "stretched":
         low, high = np.percentile(x.ravel()[::7], (0.5, 99.5))
         x = np.clip((x - low) / max(high - low, 1e-6), 0, 1)
-    v = x ** np.float32(camera.gamma)
+    v = to_gamma(x, camera.gamma)
     v = np.maximum(v, place.caption * 0.9)
     pixels = np.rint(v * 255).astype(np.uint8)
     out: NDArray[Any] = np.ascontiguousarray(pixels.transpose(1, 2, 0)) if pixels.shape[0] == 3 else pixels[0]
-    return through_jpeg(out, camera.jpeg_quality) if camera.jpeg_quality else out
+    if not camera.jpeg_quality:
+        return out
+    # Drawn smaller than the file, a frame shows less of the compression, too.
+    shrink = min(geometry.shape) / min(camera.width, camera.height)
+    return through_jpeg(out, round(100 - (100 - camera.jpeg_quality) * min(shrink, 1)))
 
 
 def _cropped(geometry: SkyGeometry, x: FloatArray) -> NDArray[np.uint16]:

@@ -23,7 +23,7 @@ def arc_display(rng: np.random.Generator) -> Display:
     main = 10 ** rng.uniform(-0.2, 1.1)
     arcs = []
     for i in range(count):
-        width = float(np.exp(rng.normal(np.log(11), 0.5)))
+        width = float(np.clip(np.exp(rng.normal(np.log(11), 0.5)), 4, 24))
         arcs.append(
             Curtain(
                 brightness=float(main * (1 if i == 0 else rng.uniform(0.25, 0.9))),
@@ -37,6 +37,8 @@ def arc_display(rng: np.random.Generator) -> Display:
                 fold_scale_km=float(rng.uniform(150, 400)),
                 rays=float(rng.choice((0.0, rng.uniform(0.1, 0.45)))),
                 ray_km=float(rng.uniform(10, 30)),
+                strands=float(rng.choice((0.0, rng.uniform(0.1, 0.5)))),
+                strand_km=float(rng.uniform(6, 15)),
                 unevenness=float(rng.uniform(0, 0.8)),
                 centre_km=float(rng.normal(0, 250)),
                 extent_km=float(rng.uniform(400, 1500)),
@@ -62,9 +64,9 @@ def diffuse_display(rng: np.random.Generator) -> Display:
     half = {"veil": rng.uniform(120, 500), "patches": rng.uniform(150, 600), "stripes": rng.uniform(100, 350)}
     veil = Veil(
         brightness=brightness,
-        offset_km=_offset(rng),
+        offset_km=_offset(rng) * (0.7 if kind == "band" else 1.0),
         angle_deg=float(rng.normal(0, 12)),
-        half_width_km=float(half.get(kind, rng.uniform(5, 70))),
+        half_width_km=float(half.get(kind, rng.uniform(40, 90))),
         edge_km=float(rng.uniform(60, 180)),
         wander_km=float(rng.uniform(10, 70)),
         patches=float(patchy[kind]),
@@ -84,7 +86,7 @@ def diffuse_display(rng: np.random.Generator) -> Display:
 def discrete_display(rng: np.random.Generator) -> Display:
     """Folded, rayed, torn or swirling forms, several at once, over a diffuse ground."""
     main = float(10 ** rng.uniform(0.0, 1.5))
-    angle, offset = rng.normal(0, 18), _offset(rng)
+    angle, offset = rng.normal(0, 18), _offset(rng) * 0.8
     curtains = [_folded(rng, main, angle, offset)]
     for _ in range(int(rng.integers(0, 4))):
         part = main * float(rng.uniform(0.2, 1.0))
@@ -103,20 +105,22 @@ def discrete_display(rng: np.random.Generator) -> Display:
 
 
 def _folded(rng: np.random.Generator, brightness: float, angle: float, offset: float) -> Curtain:
-    scale = float(np.exp(rng.uniform(np.log(45), np.log(330))))
+    scale = float(np.exp(rng.uniform(np.log(60), np.log(330))))
     return Curtain(
         brightness=brightness,
         offset_km=float(offset),
         angle_deg=float(angle),
         bend=float(rng.normal(-40, 80)),
         width_km=float(np.exp(rng.normal(np.log(7), 0.55))),
-        tail=float(rng.uniform(1, 5)),
+        tail=float(np.exp(rng.uniform(0, np.log(11)))),
         wander_km=float(rng.uniform(15, 70)),
-        fold_km=float(scale * rng.uniform(0.18, 0.5)),
+        fold_km=float(scale * rng.uniform(0.22, 0.5)),
         fold_scale_km=scale,
         rays=float(rng.choice((0.0, rng.uniform(0.3, 1.0)), p=(0.3, 0.7))),
         ray_km=float(np.exp(rng.uniform(np.log(5), np.log(25)))),
-        unevenness=float(rng.uniform(0.4, 1.5)),
+        strands=float(rng.choice((0.0, rng.uniform(0.3, 0.95)), p=(0.35, 0.65))),
+        strand_km=float(np.exp(rng.uniform(np.log(6), np.log(28)))),
+        unevenness=float(rng.uniform(0.4, 1.4)),
         centre_km=float(rng.normal(0, 250)),
         extent_km=float(rng.uniform(150, 900)),
         seed=int(rng.integers(1 << 30)),

@@ -23,9 +23,13 @@ _SPECTRA: dict[Texture, tuple[float, float, float]] = {
 }
 
 
-@lru_cache(maxsize=32)
-def tile(texture: Texture, variant: int) -> FloatArray:
-    """A periodic random field, (TILE, TILE), mean 0, standard deviation 1; the same in every process."""
+@lru_cache(maxsize=64)
+def tile(texture: Texture, variant: int, smoothed: float = 0.0) -> FloatArray:
+    """A periodic random field, mean 0, standard deviation 1 before it is smoothed by a Gaussian.
+
+    `smoothed` is the Gaussian's sigma in texels. The field is the same in every process. It is (TILE + 1, TILE + 1):
+    the first row and column come again at the end, so that `sample` need not wrap twice.
+    """
     low, high, slope = _SPECTRA[texture]
     rng = np.random.default_rng([ord(texture[0]), variant])
     ky = np.fft.fftfreq(TILE, 1 / TILE)[:, None]
@@ -37,23 +41,37 @@ def tile(texture: Texture, variant: int) -> FloatArray:
         amplitude = np.exp(-((k - 9.0) ** 2) / (2 * 4.5**2)) / np.sqrt(np.maximum(k, 1.0))
     phase = np.exp(2j * np.pi * rng.random(k.shape))
     values = np.fft.irfft2(amplitude * phase, s=(TILE, TILE))
-    values = (values - values.mean()) / values.std()
-    values.flags.writeable = False
-    return values.astype(np.float32)
+    spread = values.std()
+    if smoothed:
+        values = np.fft.irfft2(amplitude * phase * np.exp(-2 * (np.pi * k / TILE * smoothed) ** 2), s=(TILE, TILE))
+    values = (values - values.mean()) / spread
+    out: FloatArray = np.pad(values, (0, 1), mode="wrap").astype(np.float32)
+    out.flags.writeable = False
+    return out
 
 
 def sample(values: FloatArray, x: FloatArray, y: FloatArray) -> FloatArray:
     """A tile at texel coordinates x, y (any shape, any range: the tile repeats), interpolated linearly."""
     x0, y0 = np.floor(x), np.floor(y)
     fx, fy = x - x0, y - y0
-    mask = TILE - 1
-    xi, yi = x0.astype(np.int32) & mask, (y0.astype(np.int32) & mask) * TILE
-    xj, yj = (xi + 1) & mask, (yi + TILE) & (TILE * TILE - 1)
+    at = y0.astype(np.int32)
+    at &= TILE - 1
+    at *= TILE + 1
+    column = x0.astype(np.int32)
+    column &= TILE - 1
+    at += column
     flat = values.ravel()
-    top = flat.take(yi + xi)
-    top += (flat.take(yi + xj) - top) * fx
-    low = flat.take(yj + xi)
-    low += (flat.take(yj + xj) - low) * fx
+    top, low = flat.take(at), flat.take(at + (TILE + 1))
+    at += 1
+    right = flat.take(at)
+    right -= top
+    right *= fx
+    top += right
+    at += TILE + 1
+    right = flat.take(at)
+    right -= low
+    right *= fx
+    low += right
     low -= top
     low *= fy
     low += top
@@ -85,13 +103,16 @@ def _taps(values: FloatArray, variance: float, axis: int) -> FloatArray:
     if reach > 1 and variance > 2.5:
         weights[:] = 1.0  # a box: three of them make a Gaussian
     weights /= weights.sum()
-    pad = [(0, 0)] * values.ndim
-    pad[axis] = (reach, reach)
-    padded = np.pad(values, pad, mode="edge")
     n = values.shape[axis]
+    padded = values.take(np.clip(np.arange(-reach, n + reach), 0, n - 1), axis=axis)
     cut = [slice(None)] * values.ndim
-    out = np.zeros_like(values)
-    for i, weight in enumerate(weights):
+    cut[axis] = slice(reach, reach + n)
+    out = padded[tuple(cut)] * np.float32(weights[reach])
+    for i in range(reach):  # both sides have the same weight
         cut[axis] = slice(i, i + n)
-        out += padded[tuple(cut)] * np.float32(weight)
+        pair = padded[tuple(cut)]
+        cut[axis] = slice(2 * reach - i, 2 * reach - i + n)
+        pair = pair + padded[tuple(cut)]
+        pair *= np.float32(weights[i])
+        out += pair
     return out

@@ -49,9 +49,11 @@ class SkyGeometry:
     slant: FloatArray  # path through the auroral layer, zenith 1
     cloud_east: FloatArray  # place on a cloud deck, in deck heights
     cloud_north: FloatArray
+    cloud_step: FloatArray  # deck heights from a pixel to its neighbour
     grid: EmissionGrid
     heights: tuple[float, ...]  # km, layers of the aurora
-    footpoints: NDArray[np.int32]  # (layers, H, W) index into the ravelled emission grid
+    sky: NDArray[np.int32]  # (P,) index into the ravelled frame of the pixels in the disc
+    footpoints: NDArray[np.int32]  # (layers, P) index into the ravelled emission grid
 
     def project(self, east: FloatArray, north: FloatArray, up: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Column and row (pixel centres at half-integers) of unit vectors; far outside where up < 0."""
@@ -95,9 +97,12 @@ def sky_geometry(camera: SimCamera, size: int | None = None) -> SkyGeometry:
     altitude = np.degrees(np.arcsin(np.clip(up, -1, 1)))
     low = np.maximum(up, 0.0)
     flat = np.maximum(np.hypot(east, north), 1e-6)
-    spread = np.minimum(_ground_km(np.maximum(low, 0.01), 3.0) / 3.0, 60.0)
+    spread = np.minimum(_ground_km(np.maximum(low, 0.01), 3.0) / 3.0, 40.0)
+    cloud_east, cloud_north = _f32(east / flat * spread), _f32(north / flat * spread)
+    step = np.hypot(*np.gradient(cloud_east)) + np.hypot(*np.gradient(cloud_north))
     grid = _emission_grid(max(48, int(2.15 * disc.radius)))
     heights = _heights(camera, disc.radius)
+    sky = np.flatnonzero(r * disc.radius < disc.radius + 1).astype(np.int32)
     return SkyGeometry(
         camera=camera,
         shape=(height, width),
@@ -113,11 +118,13 @@ def sky_geometry(camera: SimCamera, size: int | None = None) -> SkyGeometry:
         airmass=_f32(1 / (low + 0.15 * (np.degrees(np.arcsin(low)) + 3.885) ** -1.253)),
         van_rhijn=_path(low, 95.0),
         slant=_path(low, 115.0),
-        cloud_east=_f32(east / flat * spread),
-        cloud_north=_f32(north / flat * spread),
+        cloud_east=cloud_east,
+        cloud_north=cloud_north,
+        cloud_step=_f32(step / np.sqrt(2)),
         grid=grid,
         heights=heights,
-        footpoints=_footpoints(camera, grid, heights, east, north, low),
+        sky=sky,
+        footpoints=_footpoints(camera, grid, heights, east.ravel()[sky], north.ravel()[sky], low.ravel()[sky]),
     )
 
 

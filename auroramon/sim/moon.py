@@ -41,10 +41,11 @@ def brightness(moon: Moon) -> float:
     return float(moon.phase**2.2 * 10 ** (-0.1 * (airmass - 1)) * rise)
 
 
-def direction(moon: Moon) -> tuple[float, float, float]:
-    """Unit vector east, north, up."""
-    alt, az = np.radians(moon.altitude_deg), np.radians(moon.azimuth_deg)
-    return float(np.cos(alt) * np.sin(az)), float(np.cos(alt) * np.cos(az)), float(np.sin(alt))
+def direction(moon: Moon) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Unit vector east, north, up, each (1,)."""
+    alt, az = np.radians([moon.altitude_deg]), np.radians([moon.azimuth_deg])
+    vector = np.cos(alt) * np.sin(az), np.cos(alt) * np.cos(az), np.sin(alt)
+    return vector[0].astype(np.float32), vector[1].astype(np.float32), vector[2].astype(np.float32)
 
 
 def moonlit_sky(geometry: SkyGeometry, moon: Moon) -> FloatArray:
@@ -65,7 +66,7 @@ def moonlit_sky(geometry: SkyGeometry, moon: Moon) -> FloatArray:
 def disc_and_glare(geometry: SkyGeometry, moon: Moon) -> tuple[FloatArray, FloatArray]:
     """The Moon itself, and what the lens makes of it, each (C,H,W) and to be dimmed by clouds before the Moon."""
     camera = geometry.camera
-    e, n, u = (np.float32([v]) for v in direction(moon))
+    e, n, u = direction(moon)
     col, row = geometry.project(e, n, u)
     flux = np.float32(9.0e4 * brightness(moon) * (geometry.pixel / 0.7) ** 2)
     point = splat(geometry.shape, col, row, np.array([flux]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from auroramon.sim import clouds as cloud
 from auroramon.sim import detector
@@ -26,7 +27,7 @@ from auroramon.types import AURORA_LABELS, LABELS
 __all__ = ["UNKNOWN_KINDS", "SimFrame", "draw", "draw_unknown"]
 
 TRIES = 8
-VISIBLE = {"arc": 0.22, "discrete": 0.25, "diffuse": 0.16, "moon": 0.45, "cloudy": 0.55, "clear": 0.0}
+VISIBLE = {"arc": 0.22, "discrete": 0.32, "diffuse": 0.16, "moon": 0.45, "cloudy": 0.55, "clear": 0.0}
 """What a frame must show of its class at least: contrast for aurora and Moon, hidden share of the sky for clouds."""
 
 
@@ -48,6 +49,7 @@ class Drawn:
     total: FloatArray
     aurora: FloatArray | None
     moon: FloatArray | None
+    clouds: FloatArray | None
     hidden: float  # share of the sky behind clouds
     moon_clear: float  # transmission of clouds and landscape before the Moon
 
@@ -61,37 +63,34 @@ def draw(rng: np.random.Generator, label: str, camera: SimCamera, size: int | No
         raise ValueError(f"{label!r} is no class; the simulated sky has {', '.join(LABELS)}")
     geometry, place = sky_geometry(camera, size), station(camera, size)
     best: tuple[float, FloatArray, dict[str, float]] | None = None
-    for _ in range(TRIES):
-        scene = random_scene(rng, label, camera)
-        x, truth = _shown(geometry, place, label, render(geometry, place, scene))
+    for tries in range(1, TRIES + 1):
+        scene = random_scene(rng, label, geometry, place)
+        drawn = render(geometry, place, scene)
+        x, truth = show(geometry, place, label, drawn)
+        if drawn.aurora is not None and 0 < truth["visible"] < VISIBLE[label]:
+            # Aurora only adds light: a stronger one of the same form needs no new drawing.
+            more = min(1.5 * VISIBLE[label] / truth["visible"], 6.0) - 1
+            drawn = replace(drawn, total=drawn.total + more * drawn.aurora, aurora=(1 + more) * drawn.aurora)
+            x, truth = show(geometry, place, label, drawn)
+        truth["tries"] = tries
         if scene.moon:
             truth["moon_altitude_deg"] = scene.moon.altitude_deg
-        if truth["saturated"] > 0.35:
-            truth["visible"] = 0.0
         margin = truth["visible"] - VISIBLE[label]
         if best is None or margin > best[0]:
             best = (margin, x, truth)
         if margin >= 0:
             break
     assert best is not None  # noqa: S101 - TRIES is positive
-    pixels = detector.write(geometry, place, detector.add_noise(rng, camera, place, best[1]))
+    pixels = detector.write(geometry, place, detector.add_noise(rng, geometry, place, best[1]))
     return SimFrame(pixels, label, geometry.disc, camera, best[2])
 
 
-def random_scene(rng: np.random.Generator, label: str, camera: SimCamera) -> Scene:
+def random_scene(rng: np.random.Generator, label: str, geometry: SkyGeometry, place: Station) -> Scene:
     """The sky of a class with what else may be there, by the rules of docs/simulation.md."""
-    sky = random_sky(rng, camera)
+    sky = random_sky(rng, geometry.camera)
     if label in AURORA_LABELS:
         sky = replace(sky, sun_altitude_deg=min(sky.sun_altitude_deg, -10.5))
-        thin = cloud.random_clouds(rng) if rng.random() < 0.12 else None
-        if thin:
-            thin = replace(
-                thin, cover=min(thin.cover, 0.28), depth=min(thin.depth, 1.5), brightness=min(thin.brightness, 1.5)
-            )
-        faint = lunar.random_moon(rng) if rng.random() < 0.08 else None
-        if faint:
-            faint = replace(faint, phase=min(faint.phase, 0.5), altitude_deg=min(faint.altitude_deg, 25.0), haze=0.0)
-        return Scene(sky, random_display(rng, label), thin, faint)
+        return Scene(sky, random_display(rng, label), _few_clouds(rng, 0.12), _low_moon(rng, 0.08))
     if label == "cloudy":
         behind = lunar.random_moon(rng) if rng.random() < 0.3 else None
         return Scene(sky, None, cloud.random_clouds(rng), behind)
@@ -99,8 +98,37 @@ def random_scene(rng: np.random.Generator, label: str, camera: SimCamera) -> Sce
         some = cloud.random_clouds(rng) if rng.random() < 0.3 else None
         if some:
             some = replace(some, cover=min(some.cover, 0.5), depth=min(some.depth, 2.0))
-        return Scene(sky, None, some, lunar.random_moon(rng))
-    return Scene(sky)
+        return Scene(sky, None, some, _in_free_sky(rng, lunar.random_moon(rng), geometry, place))
+    return Scene(sky, None, _few_clouds(rng, 0.1), _low_moon(rng, 0.12))
+
+
+def _few_clouds(rng: np.random.Generator, chance: float) -> Clouds | None:
+    if rng.random() > chance:
+        return None
+    some = cloud.random_clouds(rng)
+    cover, depth = float(rng.uniform(0, 0.2)), min(some.depth, 1.5)
+    return replace(some, cover=cover, depth=depth, brightness=min(some.brightness, 1.5))
+
+
+def _low_moon(rng: np.random.Generator, chance: float) -> Moon | None:
+    """Moonlight without much of the Moon: a crescent, or one that has just risen."""
+    if rng.random() > chance:
+        return None
+    moon = lunar.random_moon(rng)
+    return replace(moon, phase=min(moon.phase, 0.5), altitude_deg=float(rng.uniform(-0.5, 12)), haze=0.0)
+
+
+def _in_free_sky(rng: np.random.Generator, moon: Moon, geometry: SkyGeometry, place: Station) -> Moon:
+    """The Moon moved to where the camera sees it."""
+    free = np.flatnonzero((place.sky > 0.9) & (geometry.altitude > 4) & (geometry.disc_radius < 0.985))
+    if free.size == 0:
+        return moon
+    at = int(free[rng.integers(free.size)])
+    return replace(
+        moon,
+        altitude_deg=float(geometry.altitude.flat[at]),
+        azimuth_deg=float(geometry.azimuth.flat[at]),
+    )
 
 
 def render(geometry: SkyGeometry, place: Station, scene: Scene) -> Drawn:
@@ -108,13 +136,15 @@ def render(geometry: SkyGeometry, place: Station, scene: Scene) -> Drawn:
     camera = geometry.camera
     through = np.exp(np.float32(-0.92 * scene.sky.extinction) * np.minimum(geometry.airmass, 12))
     light = night_sky.space(geometry, scene.sky) * through
+    if scene.sky.satellites:
+        light += night_sky.trails(geometry, scene.sky)
     aurora = glow(geometry, scene.display, scene.t) * through if scene.display else None
     if aurora is not None:
         light += aurora
     air = night_sky.air(geometry, scene.sky)
     moonlit = lunar.moonlit_sky(geometry, scene.moon) if scene.moon else None
     front = place.sky * place.shade
-    hidden, moon_clear = 0.0, 1.0
+    hidden, moon_clear, cover = 0.0, 1.0, None
     if scene.clouds:
         depth, relief = cloud.optical_depth(geometry, scene.clouds)
         clear = np.exp(-depth)
@@ -126,13 +156,14 @@ def render(geometry: SkyGeometry, place: Station, scene: Scene) -> Drawn:
             moonlit = moonlit * clear
         light = light * clear + cover
         aurora = aurora * clear if aurora is not None else None
-        hidden = float((place.sky * (depth > 1)).sum() / max(place.sky.sum(), 1))
+        hidden = float((place.sky * (depth > 1.3)).sum() / max(place.sky.sum(), 1))
     light += air
     if moonlit is not None:
         light += moonlit
     ambient = float(light.mean())
     light = light * front + place.land * ambient * 0.6
     aurora = aurora * front if aurora is not None else None
+    cover = cover * front if cover is not None else None
     moon = None
     if scene.moon:
         moon_clear = _at_moon(geometry, scene.moon, front if not scene.clouds else front * clear)
@@ -140,61 +171,102 @@ def render(geometry: SkyGeometry, place: Station, scene: Scene) -> Drawn:
         moon = (body + flare * geometry.inside) * np.float32(moon_clear)
         light += moon
     light += night_sky.tint(camera, (1.3, 1.0, 0.6)) * place.lamps
-    if scene.sky.satellites:
-        light += night_sky.trails(geometry, scene.sky) * front
-    return Drawn(light, aurora, moon, hidden, moon_clear)
+    return Drawn(light, aurora, moon, cover, hidden, moon_clear)
 
 
 def _at_moon(geometry: SkyGeometry, moon: Moon, clear: FloatArray) -> float:
     """The mean of a map around the Moon's place; 0 outside the frame."""
-    col, row = geometry.project(*(np.float32([v]) for v in lunar.direction(moon)))
+    col, row = geometry.project(*lunar.direction(moon))
     c, r = int(col[0]), int(row[0])
     if not (0 <= c < clear.shape[1] and 0 <= r < clear.shape[0]):
         return 0.0
     return float(clear[max(r - 1, 0) : r + 2, max(c - 1, 0) : c + 2].mean())
 
 
-def _shown(geometry: SkyGeometry, place: Station, label: str, drawn: Drawn) -> tuple[FloatArray, dict[str, float]]:
-    """The exposed frame without noise, and what it shows of its class."""
-    camera = geometry.camera
+def show(geometry: SkyGeometry, place: Station, label: str, drawn: Drawn) -> tuple[FloatArray, dict[str, float]]:
+    """The exposed frame without noise, (C,H,W), and what it shows of its class."""
     light = detector.focus(geometry, drawn.total)
     factor = detector.exposure_factor(geometry, light)
     x = detector.expose(geometry, place, light, factor)
-    truth = {"hidden": drawn.hidden, "moon_clear": drawn.moon_clear, "visible": 0.0}
-    free = place.sky > 0.5
-    truth["saturated"] = float((x.min(axis=0)[free] > 0.97).mean()) if free.any() else 1.0
-    shown = tone(camera, x)
-    low, high = np.percentile(shown.max(axis=0)[free], (0.5, 99.5)) if free.any() else (0.0, 1.0)
-    span = max(float(high - low), 1e-4)
-    if drawn.aurora is not None:
-        truth["aurora"] = _contrast(geometry, place, x, shown, light, drawn.aurora, factor, free, 0.02) / span
-    if drawn.moon is not None:
-        truth["moon"] = _contrast(geometry, place, x, shown, light, drawn.moon, factor, free, 0.001)
-    if label in AURORA_LABELS:
-        truth["visible"] = truth["aurora"] if truth.get("moon", 0) < 0.6 or truth["aurora"] > 0.4 else 0.0
-    elif label == "moon":
-        truth["visible"] = truth["moon"] if drawn.moon_clear > 0.2 else 0.0
-    elif label == "cloudy":
-        truth["visible"] = drawn.hidden if truth.get("moon", 0) < 0.15 or drawn.moon_clear < 0.02 else 0.0
+    seen = _Seen(geometry, place, light, x, factor)
+    free = seen.free
+    truth = {
+        "hidden": drawn.hidden,
+        "moon_clear": drawn.moon_clear,
+        "saturated": float((x.min(axis=0)[free] > 0.97).mean()) if free.any() else 1.0,
+        "aurora": seen.structure(drawn.aurora) if drawn.aurora is not None else 0.0,
+        "moon": seen.peak(drawn.moon) if drawn.moon is not None else 0.0,
+        "lit": seen.strength(drawn.clouds) if drawn.clouds is not None else 0.0,
+    }
+    truth["visible"] = _visible(label, truth) if truth["saturated"] < 0.3 else 0.0
     return x, truth
 
 
-def _contrast(
-    geometry: SkyGeometry,
-    place: Station,
-    x: FloatArray,
-    shown: FloatArray,
-    light: FloatArray,
-    part: FloatArray,
-    factor: float,
-    free: FloatArray,
-    share: float,
-) -> float:
-    """What one part adds to the displayed frame where it is brightest, over at least `share` of the sky."""
-    without = detector.expose(geometry, place, light - detector.focus(geometry, part), factor)
-    change = (shown - tone(geometry.camera, without)).max(axis=0)[free]
-    k = max(int(change.size * share), 1)
-    return float(np.partition(change, -k)[-k])
+def _visible(label: str, truth: dict[str, float]) -> float:
+    """How well the frame shows its class and nothing that would make it another; compared with VISIBLE."""
+    blob = truth["moon"] if truth["moon_clear"] > 0.02 else 0.0
+    if label in AURORA_LABELS:
+        return truth["aurora"] if blob < 0.3 or truth["aurora"] > 0.4 else 0.0
+    if label == "moon":
+        return blob
+    if label == "cloudy":
+        return truth["hidden"] if blob < 0.15 and truth["lit"] > 2 else 0.0
+    return 0.0 if blob < 0.15 else -1.0
 
 
-tone = detector.tone
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """A frame before the noise, against which parts of it are measured."""
+
+    geometry: SkyGeometry
+    place: Station
+    light: FloatArray
+    x: FloatArray
+    factor: float
+
+    @property
+    def free(self) -> NDArray[np.bool_]:
+        return self.place.sky > 0.5
+
+    def _change(self, part: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """What a part adds to the displayed frame, and to the signal in units of the noise, both over the free sky."""
+        camera, free = self.geometry.camera, self.free
+        rest = self.light - detector.focus(self.geometry, part)
+        without = detector.expose(self.geometry, self.place, rest, self.factor)
+        change = detector.tone(camera, self.x) - detector.tone(camera, without)
+        signal = (np.minimum(self.x, 1) - np.minimum(without, 1)) / detector.noise_level(self.geometry, self.x)
+        return change.max(axis=0)[free], signal.max(axis=0)[free]
+
+    def structure(self, part: FloatArray) -> float:
+        """Contrast of a part: its brightest 2 % above its darker fifth, as share of the displayed range.
+
+        Light that is everywhere alike is no form, and one that drowns in noise is not seen: below three standard
+        deviations of a pixel's noise the contrast counts for less.
+        """
+        change, signal = self._change(part)
+        if change.size == 0:
+            return 0.0
+        low, high = _between(change, 0.2, 0.98)
+        dim, bright = _between(signal, 0.2, 0.98)
+        shown = detector.tone(self.geometry.camera, self.x).max(axis=0)[self.free]
+        dark, light = _between(shown, 0.005, 0.995)
+        # In a file of 8 bits, what covers less than a tenth of the range is hardly there.
+        least = 0.1 if self.geometry.camera.style == "gamma" else 1e-3
+        return (high - low) / max(light - dark, least) * min((bright - dim) / 3, 1)
+
+    def peak(self, part: FloatArray) -> float:
+        """What a part adds where it is brightest (a two-thousandth of the sky), as fraction of the full range."""
+        change, _ = self._change(part)
+        return _between(change, 0.5, 0.9995)[1] if change.size else 0.0
+
+    def strength(self, part: FloatArray) -> float:
+        """The mean signal of a part, in units of a pixel's noise."""
+        _, signal = self._change(part)
+        return float(signal.mean()) if signal.size else 0.0
+
+
+def _between(values: FloatArray, low: float, high: float) -> tuple[float, float]:
+    """Two quantiles."""
+    k = (int(low * (values.size - 1)), int(high * (values.size - 1)))
+    parts = np.partition(values, k)
+    return float(parts[k[0]]), float(parts[k[1]])

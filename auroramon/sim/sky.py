@@ -48,10 +48,10 @@ def random_sky(rng: np.random.Generator, camera: SimCamera) -> Sky:
         airglow=float(np.exp(rng.normal(0, 0.2))),
         gradient=float(rng.beta(1, 4) * 0.8),
         gradient_azimuth_deg=float(rng.uniform(0, 360)),
-        waves=float(camera.oh_airglow * rng.beta(1.2, 3) * 0.6),
+        waves=float(camera.oh_airglow * rng.beta(1.2, 3) * 0.3),
         wave_km=float(np.exp(rng.uniform(np.log(30), np.log(400)))),
         extinction=float(rng.uniform(0.1, 0.4)),
-        stars=float(np.exp(rng.normal(np.log(9), 0.7))) * (1.0 if clean else 0.35),
+        stars=float(np.exp(rng.normal(np.log(5), 0.7))) * (1.0 if clean else 0.35),
         star_seed=int(rng.integers(4)),
         sidereal_deg=float(rng.uniform(0, 360)),
         milky_way=float(rng.beta(1.3, 2.5) * 1.1) * (1.0 if clean else 0.35),
@@ -87,7 +87,7 @@ def space(geometry: SkyGeometry, sky: Sky) -> FloatArray:
     # An airglow sky is mostly line: a filter does not dim it as it dims a continuum.
     out = np.ones((camera.channels, 1, 1), np.float32) * glow
     if camera.band == "colour":
-        out = np.asarray((0.95, 1.0, 0.85), np.float32)[:, None, None] * glow
+        out = np.asarray(camera.sky_colour, np.float32)[:, None, None] * glow
     pole, matrix = _orientation(camera, sky)
     if sky.milky_way > 0.02:
         out += tint(camera, (1.05, 1.0, 0.95)) * _milky_way(geometry, sky, pole, matrix)
@@ -167,7 +167,7 @@ def _stars(geometry: SkyGeometry, sky: Sky, matrix: FloatArray) -> FloatArray:
     flux = flux * np.float32(sky.stars)
     if sky.planets:
         seen, flux = _with_planets(seen, flux, sky)
-    above = seen[2] > 0.02
+    above = (seen[2] > 0.02) & (flux > 0.03)
     seen, flux = seen[:, above], flux[above]
     col, row = geometry.project(seen[0], seen[1], seen[2])
     # Flux per pixel falls as pixels get smaller only by as much as the lens blurs less.
@@ -183,7 +183,7 @@ def _with_planets(seen: FloatArray, flux: FloatArray, sky: Sky) -> tuple[FloatAr
     rng = np.random.default_rng(sky.seed)
     azimuth, altitude = rng.uniform(0, 2 * np.pi, sky.planets), rng.uniform(0.15, 1.1, sky.planets)
     planets = np.stack((np.cos(altitude) * np.sin(azimuth), np.cos(altitude) * np.cos(azimuth), np.sin(altitude)))
-    light = sky.stars * rng.uniform(3, 25, sky.planets)
+    light = sky.stars * rng.uniform(2, 14, sky.planets)
     return (
         np.concatenate((seen, planets.astype(np.float32)), axis=1),
         np.concatenate((flux, light.astype(np.float32))),

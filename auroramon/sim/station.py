@@ -41,6 +41,7 @@ def station(camera: SimCamera, size: int | None = None) -> Station:
         shade = shade * _dirt(rng, geometry)
     texture = sample(tile("cloud", camera.seed % VARIANTS), geometry.azimuth * 0.9, geometry.altitude * 2)
     hot = (rng.random((height, width)) < camera.hot_pixels) * rng.uniform(0.05, 1, (height, width))
+    hot *= min(height / camera.height * 1.5, 1)
     pattern = rng.normal(size=(1, width)) + rng.normal(size=(height, 1)) * rng.choice((0, 1))
     return Station(
         sky=free.astype(np.float32),
@@ -76,6 +77,10 @@ def _skyline(rng: np.random.Generator, geometry: SkyGeometry) -> FloatArray:
         top = np.where(off < rng.uniform(0.4, 1.4), np.maximum(top, rng.uniform(8, 32)), top)
     edge = np.interp(azimuth.ravel(), grid, top, period=360).reshape(azimuth.shape)
     hidden = np.clip((edge - geometry.altitude) * geometry.pixel + 0.5, 0, 1).astype(np.float32)
+    for _ in range(camera.screens):
+        a, offset = rng.uniform(0, 2 * np.pi), rng.uniform(0.6, 0.92)
+        side = geometry.east * np.sin(a) + geometry.north * np.cos(a)
+        hidden = np.maximum(hidden, np.clip((side - offset) * geometry.disc.radius + 0.5, 0, 1))
     if camera.masts and rng.random() < 0.5:  # a wire across part of the sky
         a, offset = rng.uniform(0, np.pi), rng.uniform(-0.9, 0.9)
         line = geometry.east * np.sin(a) + geometry.north * np.cos(a) - offset * (geometry.up + 0.05)

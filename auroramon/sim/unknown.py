@@ -1,4 +1,4 @@
-"""Frames that are no sky at night: closed shutter, daylight, test card, frost, lamp, failures, a spectrograph, a face."""
+"""Frames that are no night sky: closed shutter, daylight, test card, frost, lamp, failures, a slit, a face."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def draw_unknown(rng: np.random.Generator, kind: str, camera: SimCamera, size: i
     geometry, place = sky_geometry(camera, size), station(camera, size)
     x = _DRAW[kind](rng, geometry, place)
     x = np.broadcast_to(x, (camera.channels, *geometry.shape)).astype(np.float32)
-    pixels = detector.write(geometry, place, detector.add_noise(rng, camera, place, x))
+    pixels = detector.write(geometry, place, detector.add_noise(rng, geometry, place, x))
     return SimFrame(pixels, UNKNOWN, geometry.disc, camera, {"kind": float(UNKNOWN_KINDS.index(kind))})
 
 
@@ -88,7 +88,6 @@ def _test_card(rng: np.random.Generator, geometry: SkyGeometry, place: Station) 
 
 def _frost(rng: np.random.Generator, geometry: SkyGeometry, place: Station) -> FloatArray:
     """Frost, snow or drops over most of the dome, lit by a lamp or the Moon."""
-    height, width = geometry.shape
     ice = frost(rng, geometry, float(rng.uniform(0.5, 1)))
     x, y = _axes(geometry)
     light = 0.4 + np.exp(-((x - rng.random()) ** 2 + (y - rng.random()) ** 2) / rng.uniform(0.1, 0.8))
