@@ -25,8 +25,7 @@ class Curtain:
     width_km: float  # of the sharp (equatorward) side
     tail: float  # width of the other side, in units of width_km
     wander_km: float  # slow deviation from a straight line
-    fold_km: float  # displacement by folds; 0 for a quiet arc
-    fold_scale_km: float  # size of a fold
+    fold: float  # how far it follows the flow that folds it: 0 for a quiet arc, 1 fully
     rays: float  # 0 homogeneous .. 1 rays with gaps
     ray_km: float  # distance of rays
     strands: float  # parallel threads within the width, 0..1
@@ -35,8 +34,18 @@ class Curtain:
     centre_km: float  # middle of the visible part along the line
     extent_km: float  # half-length of the visible part
     seed: int
-    drift_km_s: float  # of folds and rays along the line
-    wave_s: float  # time in which folds change
+    drift_km_s: float  # of rays along the line
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """The swirling that folds all curtains of a display together."""
+
+    depth_km: float  # displacement
+    scale_km: float  # size of a fold
+    drift_km_s: float  # eastward
+    change_s: float  # time in which folds change
+    seed: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +84,7 @@ class Display:
     curtains: tuple[Curtain, ...] = ()
     veils: tuple[Veil, ...] = ()
     vortices: tuple[Vortex, ...] = ()
+    flow: Flow | None = None
     hardness: float = 0.5  # 0 soft precipitation (high, red) .. 1 hard (low, purple border)
 
 
@@ -85,9 +95,14 @@ def emission(grid: EmissionGrid, display: Display, declination_deg: float, t: fl
     x, y = grid.east * c - grid.north * s, grid.east * s + grid.north * c
     for vortex in display.vortices:
         x, y = _turn(x, y, vortex)
+    shift = _flow(x, y, display.flow, t) if display.flow else None
     total = np.zeros_like(x)
     for curtain in display.curtains:
-        total += _curtain(grid, x, y, curtain, t)
+        if shift is None or curtain.fold == 0:
+            total += _curtain(grid, x, y, curtain, t)
+        else:
+            fold = np.float32(curtain.fold)
+            total += _curtain(grid, x + fold * shift[0], y + fold * shift[1], curtain, t)
     for veil in display.veils:
         total += _veil(x, y, veil, t)
     return total
@@ -177,20 +192,23 @@ def _noise(x: FloatArray, y: FloatArray, scale_km: float, seed: int) -> FloatArr
     return sample(tile("smooth", seed % VARIANTS), x * k + seed % 251, y * k + seed // 251 % 241)
 
 
+def _flow(x: FloatArray, y: FloatArray, flow: Flow, t: float) -> tuple[FloatArray, FloatArray]:
+    """Displacement east and north, km: large swirls with smaller ones on them."""
+    depth, size = np.float32(flow.depth_km), flow.scale_km
+    x = x + np.float32(flow.drift_km_s * t)
+    change = np.float32(t / flow.change_s * size)
+    north = depth * _noise(x, y + change, size, flow.seed + 11)
+    east = depth * _noise(x, y - change, size, flow.seed + 23)
+    north += np.float32(0.3) * depth * _noise(x + east, y + north, 0.38 * size, flow.seed + 29)
+    return east, north
+
+
 def _curtain(grid: EmissionGrid, x: FloatArray, y: FloatArray, form: Curtain, t: float) -> FloatArray:
     u, v = _rotated(x, y, form.angle_deg)
     flow = np.float32(form.drift_km_s * t)
-    change = np.float32(t / max(form.wave_s, 1.0) * form.fold_scale_km)
     v = v - np.float32(form.offset_km) - np.float32(form.bend) * (u * np.float32(1e-3)) ** 2
     if form.wander_km:
         v = v + np.float32(form.wander_km) * _noise(u + flow * 0.3, v * 0.3, 600.0, form.seed)
-    if form.fold_km:
-        size, depth = form.fold_scale_km, np.float32(form.fold_km)
-        v, u = (
-            v + depth * _noise(u + flow, v + change, size, form.seed + 11),
-            u + depth * _noise(u + flow, v - change, size, form.seed + 23),
-        )
-        v = v + np.float32(0.3) * depth * _noise(u + flow, v + change, 0.38 * size, form.seed + 29)
     # No form is thinner than the spacing of the grid: there it would break into dots.
     width = np.maximum(np.float32(form.width_km), grid.pixel_km * np.float32(0.55))
     across = np.where(v < 0, -v / width, v / (width * np.float32(form.tail)))
@@ -202,11 +220,11 @@ def _curtain(grid: EmissionGrid, x: FloatArray, y: FloatArray, form: Curtain, t:
         slow = _noise(u + flow * 0.5, v * 0.2, 260.0, form.seed + 37)
         light *= np.exp(np.float32(1.1 * form.unevenness) * (slow - 0.5))
     if form.strands:
-        thread = _noise(u * np.float32(0.12), v + change * 0.1, form.strand_km, form.seed + 53)
+        thread = _noise(u * np.float32(0.12), v, form.strand_km, form.seed + 53)
         visible = np.clip(np.float32(form.strand_km) / grid.pixel_km - 0.8, 0, 1)
         light *= 1 - np.float32(form.strands) * visible * (1 - smoothstep(thread, -1.2, 1.4))
     if form.rays:
-        fine = _noise(u + flow, v * 0.15 + change * 0.3, form.ray_km * 2, form.seed + 41)
+        fine = _noise(u + flow, v * 0.15, form.ray_km * 2, form.seed + 41)
         visible = np.clip(np.float32(form.ray_km) / grid.pixel_km - 0.6, 0, 1)
         light *= 1 - np.float32(form.rays) * visible * (1 - smoothstep(fine, -0.8, 1.2))
     return light

@@ -20,7 +20,7 @@ def focus(geometry: SkyGeometry, light: FloatArray) -> FloatArray:
     return blur(light, max(geometry.camera.psf * geometry.disc.radius, 0.45))
 
 
-def expose(geometry: SkyGeometry, place: Station, light: FloatArray, factor: float = 1.0) -> FloatArray:
+def expose(geometry: SkyGeometry, rim: FloatArray, light: FloatArray, factor: float = 1.0) -> FloatArray:
     """Focused light (C,H,W) as fraction of full scale, without noise and not yet cut at 1."""
     camera = geometry.camera
     x = light * np.float32(camera.exposure * factor)
@@ -28,7 +28,7 @@ def expose(geometry: SkyGeometry, place: Station, light: FloatArray, factor: flo
         x *= np.asarray(camera.white_balance, np.float32)[:, None, None]
         grey = x.mean(axis=0, keepdims=True)
         x = np.maximum(grey + np.float32(camera.saturation) * (x - grey), 0)
-    x += place.rim
+    x += rim
     return _bloom(x) if camera.blooming else x
 
 

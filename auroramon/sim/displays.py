@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from auroramon.sim.aurora import Curtain, Display, Veil, Vortex
+from auroramon.sim.aurora import Curtain, Display, Flow, Veil, Vortex
 
 
 def random_display(rng: np.random.Generator, label: str) -> Display:
@@ -33,8 +33,7 @@ def arc_display(rng: np.random.Generator) -> Display:
                 width_km=width,
                 tail=float(rng.uniform(1, 2.6)),
                 wander_km=float(rng.uniform(2, 22)),
-                fold_km=float(rng.choice((0.0, rng.uniform(1, 6)))),
-                fold_scale_km=float(rng.uniform(150, 400)),
+                fold=float(rng.choice((0.0, 1.0))),
                 rays=float(rng.choice((0.0, rng.uniform(0.1, 0.45)))),
                 ray_km=float(rng.uniform(10, 30)),
                 strands=float(rng.choice((0.0, rng.uniform(0.1, 0.5)))),
@@ -44,11 +43,11 @@ def arc_display(rng: np.random.Generator) -> Display:
                 extent_km=float(rng.uniform(400, 1500)),
                 seed=int(rng.integers(1 << 30)),
                 drift_km_s=float(rng.normal(0, 0.3)),
-                wave_s=600.0,
             )
         )
     veils = (_background_veil(rng, offset, main * rng.uniform(0.03, 0.25)),) if rng.random() < 0.45 else ()
-    return Display(tuple(arcs), veils, (), float(rng.uniform(0.2, 0.7)))
+    flow = Flow(float(rng.uniform(1, 7)), float(rng.uniform(150, 400)), 0.1, 600.0, int(rng.integers(1 << 30)))
+    return Display(tuple(arcs), veils, (), flow, float(rng.uniform(0.2, 0.7)))
 
 
 def diffuse_display(rng: np.random.Generator) -> Display:
@@ -80,7 +79,7 @@ def diffuse_display(rng: np.random.Generator) -> Display:
     veils = [veil]
     if rng.random() < 0.5:
         veils.append(_background_veil(rng, veil.offset_km + rng.normal(0, 150), brightness * rng.uniform(0.2, 0.6)))
-    return Display((), tuple(veils), (), float(rng.uniform(0.3, 1)))
+    return Display((), tuple(veils), (), None, float(rng.uniform(0.3, 1)))
 
 
 def discrete_display(rng: np.random.Generator) -> Display:
@@ -101,11 +100,18 @@ def discrete_display(rng: np.random.Generator) -> Display:
         for _ in range(int(rng.choice((0, 1, 2, 3), p=(0.3, 0.35, 0.2, 0.15))))
     )
     veils = (_background_veil(rng, offset, main * rng.uniform(0.02, 0.3)),) if rng.random() < 0.7 else ()
-    return Display(tuple(curtains), veils, vortices, float(rng.uniform(0.2, 1)))
+    scale = float(np.exp(rng.uniform(np.log(60), np.log(330))))
+    flow = Flow(
+        depth_km=float(scale * rng.uniform(0.22, 0.5)),
+        scale_km=scale,
+        drift_km_s=float(rng.normal(0, 1.0)),
+        change_s=float(rng.uniform(60, 240)),
+        seed=int(rng.integers(1 << 30)),
+    )
+    return Display(tuple(curtains), veils, vortices, flow, float(rng.uniform(0.2, 1)))
 
 
 def _folded(rng: np.random.Generator, brightness: float, angle: float, offset: float) -> Curtain:
-    scale = float(np.exp(rng.uniform(np.log(60), np.log(330))))
     return Curtain(
         brightness=brightness,
         offset_km=float(offset),
@@ -114,8 +120,7 @@ def _folded(rng: np.random.Generator, brightness: float, angle: float, offset: f
         width_km=float(np.exp(rng.normal(np.log(7), 0.55))),
         tail=float(np.exp(rng.uniform(0, np.log(11)))),
         wander_km=float(rng.uniform(15, 70)),
-        fold_km=float(scale * rng.uniform(0.22, 0.5)),
-        fold_scale_km=scale,
+        fold=float(rng.uniform(0.7, 1.25)),
         rays=float(rng.choice((0.0, rng.uniform(0.3, 1.0)), p=(0.3, 0.7))),
         ray_km=float(np.exp(rng.uniform(np.log(5), np.log(25)))),
         strands=float(rng.choice((0.0, rng.uniform(0.3, 0.95)), p=(0.35, 0.65))),
@@ -125,7 +130,6 @@ def _folded(rng: np.random.Generator, brightness: float, angle: float, offset: f
         extent_km=float(rng.uniform(150, 900)),
         seed=int(rng.integers(1 << 30)),
         drift_km_s=float(rng.normal(0, 1.5)),
-        wave_s=float(rng.uniform(30, 120)),
     )
 
 

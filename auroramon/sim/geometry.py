@@ -50,6 +50,7 @@ class SkyGeometry:
     cloud_east: FloatArray  # place on a cloud deck, in deck heights
     cloud_north: FloatArray
     cloud_step: FloatArray  # deck heights from a pixel to its neighbour
+    light_dome: FloatArray  # glow over the camera's town, 1 at its horizon
     grid: EmissionGrid
     heights: tuple[float, ...]  # km, layers of the aurora
     sky: NDArray[np.int32]  # (P,) index into the ravelled frame of the pixels in the disc
@@ -100,7 +101,7 @@ def sky_geometry(camera: SimCamera, size: int | None = None) -> SkyGeometry:
     spread = np.minimum(_ground_km(np.maximum(low, 0.01), 3.0) / 3.0, 40.0)
     cloud_east, cloud_north = _f32(east / flat * spread), _f32(north / flat * spread)
     step = np.hypot(*np.gradient(cloud_east)) + np.hypot(*np.gradient(cloud_north))
-    grid = _emission_grid(max(48, int(2.15 * disc.radius)))
+    grid = _emission_grid(max(48, int(2.0 * disc.radius)))
     heights = _heights(camera, disc.radius)
     sky = np.flatnonzero(r * disc.radius < disc.radius + 1).astype(np.int32)
     return SkyGeometry(
@@ -121,11 +122,18 @@ def sky_geometry(camera: SimCamera, size: int | None = None) -> SkyGeometry:
         cloud_east=cloud_east,
         cloud_north=cloud_north,
         cloud_step=_f32(step / np.sqrt(2)),
+        light_dome=_light_dome(camera, _f32(altitude), _f32(np.degrees(np.arctan2(east, north)))),
         grid=grid,
         heights=heights,
         sky=sky,
         footpoints=_footpoints(camera, grid, heights, east.ravel()[sky], north.ravel()[sky], low.ravel()[sky]),
     )
+
+
+def _light_dome(camera: SimCamera, altitude: FloatArray, azimuth: FloatArray) -> FloatArray:
+    off = np.abs((azimuth - camera.city_azimuth_deg + 180) % 360 - 180)
+    low = np.maximum(altitude, 0)
+    return _f32(np.exp(-low / 11) * np.exp(-((off / 38) ** 2)) + 0.12 * np.exp(-low / 14))
 
 
 def _f32(values: NDArray[np.floating]) -> FloatArray:

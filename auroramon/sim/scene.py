@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from auroramon.sim import clouds as cloud
 from auroramon.sim import detector
@@ -19,6 +18,7 @@ from auroramon.sim.fields import FloatArray
 from auroramon.sim.frame import SimFrame
 from auroramon.sim.geometry import SkyGeometry, sky_geometry
 from auroramon.sim.moon import Moon
+from auroramon.sim.seen import Seen
 from auroramon.sim.sky import Sky, random_sky
 from auroramon.sim.station import Station, station
 from auroramon.sim.unknown import UNKNOWN_KINDS, draw_unknown
@@ -187,19 +187,23 @@ def show(geometry: SkyGeometry, place: Station, label: str, drawn: Drawn) -> tup
     """The exposed frame without noise, (C,H,W), and what it shows of its class."""
     light = detector.focus(geometry, drawn.total)
     factor = detector.exposure_factor(geometry, light)
-    x = detector.expose(geometry, place, light, factor)
-    seen = _Seen(geometry, place, light, x, factor)
-    free = seen.free
+    x = detector.expose(geometry, place.rim, light, factor)
+    return x, measure(geometry, place, label, drawn, factor)
+
+
+def measure(geometry: SkyGeometry, place: Station, label: str, drawn: Drawn, factor: float) -> dict[str, float]:
+    """What a frame shows after the detector: contrasts, shares of the sky, and `visible` for its class."""
+    seen = Seen(geometry, place, drawn.total, factor)
     truth = {
         "hidden": drawn.hidden,
         "moon_clear": drawn.moon_clear,
-        "saturated": float((x.min(axis=0)[free] > 0.97).mean()) if free.any() else 1.0,
+        "saturated": seen.saturated(),
         "aurora": seen.structure(drawn.aurora) if drawn.aurora is not None else 0.0,
         "moon": seen.peak(drawn.moon) if drawn.moon is not None else 0.0,
         "lit": seen.strength(drawn.clouds) if drawn.clouds is not None else 0.0,
     }
     truth["visible"] = _visible(label, truth) if truth["saturated"] < 0.3 else 0.0
-    return x, truth
+    return truth
 
 
 def _visible(label: str, truth: dict[str, float]) -> float:
@@ -212,61 +216,3 @@ def _visible(label: str, truth: dict[str, float]) -> float:
     if label == "cloudy":
         return truth["hidden"] if blob < 0.15 and truth["lit"] > 2 else 0.0
     return 0.0 if blob < 0.15 else -1.0
-
-
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    """A frame before the noise, against which parts of it are measured."""
-
-    geometry: SkyGeometry
-    place: Station
-    light: FloatArray
-    x: FloatArray
-    factor: float
-
-    @property
-    def free(self) -> NDArray[np.bool_]:
-        return self.place.sky > 0.5
-
-    def _change(self, part: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """What a part adds to the displayed frame, and to the signal in units of the noise, both over the free sky."""
-        camera, free = self.geometry.camera, self.free
-        rest = self.light - detector.focus(self.geometry, part)
-        without = detector.expose(self.geometry, self.place, rest, self.factor)
-        change = detector.tone(camera, self.x) - detector.tone(camera, without)
-        signal = (np.minimum(self.x, 1) - np.minimum(without, 1)) / detector.noise_level(self.geometry, self.x)
-        return change.max(axis=0)[free], signal.max(axis=0)[free]
-
-    def structure(self, part: FloatArray) -> float:
-        """Contrast of a part: its brightest 2 % above its darker fifth, as share of the displayed range.
-
-        Light that is everywhere alike is no form, and one that drowns in noise is not seen: below three standard
-        deviations of a pixel's noise the contrast counts for less.
-        """
-        change, signal = self._change(part)
-        if change.size == 0:
-            return 0.0
-        low, high = _between(change, 0.2, 0.98)
-        dim, bright = _between(signal, 0.2, 0.98)
-        shown = detector.tone(self.geometry.camera, self.x).max(axis=0)[self.free]
-        dark, light = _between(shown, 0.005, 0.995)
-        # In a file of 8 bits, what covers less than a tenth of the range is hardly there.
-        least = 0.1 if self.geometry.camera.style == "gamma" else 1e-3
-        return (high - low) / max(light - dark, least) * min((bright - dim) / 3, 1)
-
-    def peak(self, part: FloatArray) -> float:
-        """What a part adds where it is brightest (a two-thousandth of the sky), as fraction of the full range."""
-        change, _ = self._change(part)
-        return _between(change, 0.5, 0.9995)[1] if change.size else 0.0
-
-    def strength(self, part: FloatArray) -> float:
-        """The mean signal of a part, in units of a pixel's noise."""
-        _, signal = self._change(part)
-        return float(signal.mean()) if signal.size else 0.0
-
-
-def _between(values: FloatArray, low: float, high: float) -> tuple[float, float]:
-    """Two quantiles."""
-    k = (int(low * (values.size - 1)), int(high * (values.size - 1)))
-    parts = np.partition(values, k)
-    return float(parts[k[0]]), float(parts[k[1]])

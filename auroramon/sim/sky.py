@@ -99,11 +99,8 @@ def air(geometry: SkyGeometry, sky: Sky) -> FloatArray:
     """Light scattered by the air below everything else: twilight and towns, (C,H,W)."""
     camera = geometry.camera
     out = np.zeros((camera.channels, *geometry.shape), np.float32)
-    low = np.maximum(geometry.altitude, 0)
     if camera.city * sky.city > 0.02:
-        off = np.abs((geometry.azimuth - np.float32(camera.city_azimuth_deg) + 180) % 360 - 180)
-        dome = np.exp(-low / 11) * np.exp(-((off / 38) ** 2)) + 0.12 * np.exp(-low / 14)
-        out += tint(camera, (1.45, 1.0, 0.55)) * np.float32(camera.city * sky.city) * dome
+        out += tint(camera, (1.45, 1.0, 0.55)) * np.float32(camera.city * sky.city) * geometry.light_dome
     if sky.sun_altitude_deg > -19:
         out += twilight(geometry, sky.sun_altitude_deg, sky.sun_azimuth_deg)
     return out
@@ -170,13 +167,7 @@ def _stars(geometry: SkyGeometry, sky: Sky, matrix: FloatArray) -> FloatArray:
     above = (seen[2] > 0.02) & (flux > 0.03)
     seen, flux = seen[:, above], flux[above]
     col, row = geometry.project(seen[0], seen[1], seen[2])
-    # Flux per pixel falls as pixels get smaller only by as much as the lens blurs less.
-    out = np.zeros((camera.channels, *geometry.shape), np.float32)
-    hue = np.random.default_rng([5, sky.star_seed]).normal(0, 0.16, seen.shape[1]).astype(np.float32)
-    for channel in range(camera.channels):
-        shade = 1 + hue * (1, 0, -1)[channel] if camera.channels == 3 else np.float32(1.0)
-        out[channel] = splat(geometry.shape, col, row, flux * shade)
-    return out * tint(camera, (1, 1, 1)) if camera.channels == 1 else out
+    return tint(camera, (1, 1, 1)) * splat(geometry.shape, col, row, flux)
 
 
 def _with_planets(seen: FloatArray, flux: FloatArray, sky: Sky) -> tuple[FloatArray, FloatArray]:

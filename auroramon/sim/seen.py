@@ -1,0 +1,80 @@
+"""What of a part of the sky can be seen in the finished frame: measured after the detector, before the noise."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from auroramon.sim import detector
+from auroramon.sim.fields import FloatArray
+from auroramon.sim.geometry import SkyGeometry
+from auroramon.sim.station import Station
+
+
+class Seen:
+    """A frame against which parts of it are measured, at half its resolution: that is quicker, and kinder to noise."""
+
+    def __init__(self, geometry: SkyGeometry, place: Station, light: FloatArray, factor: float) -> None:
+        self._geometry, self._factor = geometry, factor
+        self._rim = _halved(place.rim)
+        self._free: NDArray[np.bool_] = _halved(place.sky) > 0.5
+        self._light = _halved(light)
+        self._x = detector.expose(geometry, self._rim, self._light, factor)
+        self._shown = self._tone(self._x)
+
+    def _tone(self, x: FloatArray) -> FloatArray:
+        return detector.tone(self._geometry.camera, x[:, self._free])
+
+    def _change(self, part: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """What a part adds to the displayed frame, and to the signal in units of the noise, over the free sky."""
+        without = detector.expose(self._geometry, self._rim, self._light - _halved(part), self._factor)
+        added = (np.minimum(self._x, 1) - np.minimum(without, 1))[:, self._free]
+        noise = detector.noise_level(self._geometry, self._x[:, self._free])
+        return (self._shown - self._tone(without)).max(axis=0), (added / noise).max(axis=0)
+
+    def saturated(self) -> float:
+        """Share of the free sky that is burnt out."""
+        return float((self._x[:, self._free].min(axis=0) > 0.97).mean()) if self._free.any() else 1.0
+
+    def structure(self, part: FloatArray) -> float:
+        """Contrast of a part: its brightest 2 % above its darker fifth, as share of the displayed range.
+
+        Light that is everywhere alike is no form, and one that drowns in noise is not seen: below three standard
+        deviations of a pixel's noise the contrast counts for less.
+        """
+        change, signal = self._change(part)
+        if change.size == 0:
+            return 0.0
+        low, high = _between(change, 0.2, 0.98)
+        dim, bright = _between(signal, 0.2, 0.98)
+        dark, light = _between(self._shown.max(axis=0), 0.005, 0.995)
+        # In a file of 8 bits, what covers less than a tenth of the range is hardly there.
+        least = 0.1 if self._geometry.camera.style == "gamma" else 1e-3
+        return (high - low) / max(light - dark, least) * min((bright - dim) / 3, 1)
+
+    def peak(self, part: FloatArray) -> float:
+        """What a part adds where it is brightest (2000th of the sky), as share of the range above the median sky."""
+        change, _ = self._change(part)
+        if change.size == 0:
+            return 0.0
+        room = max(1 - float(np.median(self._shown)), 0.2)
+        return min(_between(change, 0.5, 0.9995)[1] / room, 1.0)
+
+    def strength(self, part: FloatArray) -> float:
+        """The mean signal of a part, in units of a pixel's noise."""
+        _, signal = self._change(part)
+        return float(signal.mean()) if signal.size else 0.0
+
+
+def _halved(values: FloatArray) -> FloatArray:
+    """Means of 2x2 pixels over the last two axes; an odd last row or column is left out."""
+    height, width = values.shape[-2] & ~1, values.shape[-1] & ~1
+    v = values[..., :height, :width]
+    return (v[..., ::2, ::2] + v[..., 1::2, ::2] + v[..., ::2, 1::2] + v[..., 1::2, 1::2]) * np.float32(0.25)
+
+
+def _between(values: FloatArray, low: float, high: float) -> tuple[float, float]:
+    """Two quantiles."""
+    k = (int(low * (values.size - 1)), int(high * (values.size - 1)))
+    parts = np.partition(values, k)
+    return float(parts[k[0]]), float(parts[k[1]])
