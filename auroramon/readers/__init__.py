@@ -7,12 +7,25 @@ from pathlib import Path
 
 from auroramon.errors import FrameError
 from auroramon.ports import Reader
+from auroramon.readers.cdf import CdfReader
 from auroramon.readers.faults import size_of, unreachable
+from auroramon.readers.fits import FitsReader
+from auroramon.readers.hdf5 import Hdf5Reader
 from auroramon.readers.image import ImageReader
+from auroramon.readers.img import ImgReader
 from auroramon.readers.pgm import PgmReader
+from auroramon.readers.tar import TarReader
 from auroramon.types import RawFrame
 
-READERS: tuple[Reader, ...] = (ImageReader(), PgmReader())
+READERS: tuple[Reader, ...] = (
+    PgmReader(),
+    ImageReader(),
+    FitsReader(),
+    Hdf5Reader(),
+    CdfReader(),
+    TarReader(),
+    ImgReader(),
+)
 
 _HEAD_BYTES = 512
 

@@ -11,7 +11,7 @@ from typing import cast
 
 from isal.igzip_lib import IsalError
 
-from auroramon.errors import AuroramonError, FrameError, NotReadyError
+from auroramon.errors import AuroramonError, FrameError, MissingPartError, NotReadyError
 
 _ISAL_ERROR = cast("type[Exception]", IsalError)  # its stub says that it is an instance
 
@@ -45,6 +45,11 @@ def cut_off(path: Path, frames: int, doubt: str = "") -> FrameError:
 def broken(path: Path, what: str) -> FrameError:
     """Say that what is in the file will never be a frame."""
     return FrameError(f"{path.name}: {what}")
+
+
+def missing_part(path: Path, library: str, extra: str) -> MissingPartError:
+    """Say which library a file needs, and how to get it."""
+    return MissingPartError(f"{path.name}: needs {library}; run pip install 'auroramon[{extra}]'")
 
 
 def unreachable(path: Path, error: OSError) -> NotReadyError:

@@ -47,18 +47,30 @@ def open_bytes(path: Path) -> Iterator[IO[bytes]]:
             yield file
 
 
-def read_bytes(path: Path) -> bytes:
-    """Give the whole (decompressed) content of a file.
+def read_available(path: Path) -> tuple[bytes, Exception | None]:
+    """Give the (decompressed) content of a file as far as it can be had, and what ended it early.
 
     Raises:
-        FrameError: it is damaged, cut off, or larger than any frame we accept.
+        FrameError: it is larger than any file of one frame that we accept.
         NotReadyError: it is empty or cannot be reached now.
     """
+    data = bytearray()
     with open_bytes(path) as stream:
         try:
-            data = stream.read(MAX_FILE_BYTES + 1)
+            while block := stream.read(MIB):
+                data += block
+                if len(data) > MAX_FILE_BYTES:
+                    raise FrameError(
+                        f"{path.name}: has more than {MAX_FILE_BYTES // MIB} MiB; scale it down or split it"
+                    )
         except BYTE_ERRORS as error:
-            raise byte_fault(path, 0, error) from error
-    if len(data) > MAX_FILE_BYTES:
-        raise FrameError(f"{path.name}: has more than {MAX_FILE_BYTES // MIB} MiB; scale it down or split it")
+            return bytes(data), error
+    return bytes(data), None
+
+
+def read_bytes(path: Path) -> bytes:
+    """Give the whole content of a file that is of no use in part; raises like `read_available`, and for a fault."""
+    data, fault = read_available(path)
+    if fault is not None:
+        raise byte_fault(path, 0, fault) from fault
     return data
