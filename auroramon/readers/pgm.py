@@ -22,6 +22,7 @@ from auroramon.types import RawFrame
 _GAP = rb"(?:\s|#[^\r\n]*+[\r\n])++"
 _HEADER = re.compile(rb"P5" + _GAP + rb"(\d{1,9})" + _GAP + rb"(\d{1,9})" + _GAP + rb"(\d{1,9})\s")
 _HALF_HEADER = re.compile(rb"P(?:5(?:\s|\d|#[^\r\n]*+(?:[\r\n]|\Z))*+)?")
+_TIME = b"Image request start"
 _FACT = re.compile(
     rb'#"(Image request start|Site unique ID|Imager unique ID|Mode unique ID|Pixel aspect ratio)"[ \t]*([^\r\n]*)'
 )
@@ -63,6 +64,7 @@ class PgmReader:
     def read(self, path: Path) -> Iterator[RawFrame]:
         """Give the images of the stack; see `auroramon.ports.Reader`. Holds one frame in memory at a time."""
         budget = Budget(path)
+        lines: dict[bytes, bytes] = {}  # only the first header of a stack names site, imager and aspect
         index = 0
         with open_bytes(path) as stream:
             pending = b""
@@ -75,7 +77,9 @@ class PgmReader:
                 except BYTE_ERRORS as error:
                     raise byte_fault(path, index, error) from error
                 height, width = pixels.shape
-                facts = _facts(header.group(), square=height == width)
+                lines.pop(_TIME, None)
+                lines.update(_FACT.findall(header.group()))
+                facts = _facts(lines, square=height == width)
                 yield RawFrame(
                     index=index,
                     pixels=pixels,
@@ -131,16 +135,15 @@ def _pixels(
     return pixels.astype(stored.newbyteorder("="), copy=False).reshape(height, width), pending[at_hand:]
 
 
-def _facts(header: bytes, *, square: bool) -> _Facts:
+def _facts(lines: dict[bytes, bytes], *, square: bool) -> _Facts:
     """Give what the `#"key" value` lines say that matters to us."""
-    lines = dict(_FACT.findall(header))
 
     def text(key: bytes) -> str:
         return str(lines.get(key, b"").decode("ascii", "replace")).strip()
 
     mode = text(b"Mode unique ID")
     return _Facts(
-        time=parse_time(text(b"Image request start")),
+        time=parse_time(text(_TIME)),
         site=text(b"Site unique ID").lower(),
         imager=text(b"Imager unique ID").lower(),
         # narrow-band imagers run in a mode named after the wavelength in 0.1 nm (8446); others say `full`
