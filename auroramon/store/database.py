@@ -1,7 +1,7 @@
 """Connections, transactions and errors, the same for SQLite and PostgreSQL.
 
-One writer at a time on either: SQLite by BEGIN IMMEDIATE, PostgreSQL by an advisory lock that ends with the transaction.
-So everything in the store may read, decide and write without fearing that another process decides the same in between.
+One writer at a time on either: SQLite by BEGIN IMMEDIATE, PostgreSQL by an advisory lock that ends with the
+transaction. So everything in the store may read, decide and write, and no other process decides in between.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from auroramon.errors import MissingPartError, StoreBusyError, StoreError
+from auroramon.errors import MissingPartError, NoDatabaseError, StoreBusyError, StoreError
 from auroramon.store.codes import Codes
 
 _WRITER_LOCK = 0x6175726F  # "auro"
@@ -62,8 +62,7 @@ class Database:
         """
         with self._translated(), self.engine.connect() as conn:
             if self.sqlite:
-                raw: Any = conn.connection.driver_connection
-                raw.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
+                self._on_driver(conn, f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
                 conn = conn.execution_options(auroramon_writer=True)  # noqa: PLW2901
             transaction = conn.begin()
             try:
@@ -77,8 +76,19 @@ class Database:
                 transaction.rollback()
                 raise
 
+    def use_wal(self) -> None:
+        """Let readers of a SQLite file read while the writer writes; the file remembers it."""
+        with self._translated(), self.engine.connect() as conn:
+            self._on_driver(conn, "PRAGMA journal_mode=WAL")
+
     def close(self) -> None:
         self.engine.dispose()
+
+    @staticmethod
+    def _on_driver(conn: Connection, statement: str) -> None:
+        """Run a statement outside any transaction."""
+        raw: Any = conn.connection.driver_connection
+        raw.execute(statement)
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
@@ -138,7 +148,7 @@ def _connect_sqlite(url: URL, *, create: bool, busy_timeout_s: float) -> Databas
     path = Path(url.database).expanduser()
     if not path.exists():
         if not create:
-            raise StoreError(f"there is no database at {path} yet: `auroramon run` or `backfill` makes it")
+            raise NoDatabaseError(f"there is no database at {path} yet: `auroramon run` or `backfill` makes it")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:

@@ -1,7 +1,7 @@
 """Counts the frames that a camera should have given: its dark seconds over its cadence, hour by hour.
 
-A view cannot compute the Sun, so the coordinator fills the table `expected` now and then. What has been counted stays as
-it was when the camera's cadence or limit changes later: the old nights were taken at the old cadence.
+A view cannot compute the Sun, so the coordinator fills the table `expected` now and then. What has been counted stays
+as it was when the camera's cadence or limit changes later: the old nights were taken at the old cadence.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.base import Executable
 
 from auroramon.sky import dark_seconds, observing_night
-from auroramon.store.commit import insert_new
 from auroramon.store.database import Database
 from auroramon.store.encoding import day_number, moment
+from auroramon.store.frames import insert_new
 from auroramon.store.schema import cameras, expected, nights
 
 _GRACE_S = 60.0
@@ -53,7 +53,7 @@ def update(database: Database, now: float, watched: Iterable[str]) -> None:
             conn.execute(update_rows(cameras).where(first_watch).values(watched_from=now))
     for camera in _placed_cameras(database):
         if camera.name in names and camera.watched_from is not None:
-            _open_nights(database, camera, until)
+            _open_nights(database, camera, camera.watched_from, until)
         while _fill(database, camera, until):
             pass
 
@@ -65,10 +65,9 @@ def _placed_cameras(database: Database) -> list[_Camera]:
         return [_Camera(*row) for row in conn.execute(query)]
 
 
-def _open_nights(database: Database, camera: _Camera, until: float) -> None:
+def _open_nights(database: Database, camera: _Camera, since: float, until: float) -> None:
     """Enter the nights of a watched camera that gave no frame: their frames are missing too."""
-    assert camera.watched_from is not None
-    first = day_number(observing_night(moment(camera.watched_from), camera.longitude))
+    first = day_number(observing_night(moment(since), camera.longitude))
     last = day_number(observing_night(moment(until), camera.longitude))
     with database.reading() as conn:
         query = select(nights.c.night).where(nights.c.camera_id == camera.id, nights.c.night >= first)

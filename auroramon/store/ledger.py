@@ -92,7 +92,7 @@ def find(conn: Connection, codes: Codes, paths: Iterable[str]) -> dict[str, File
     for start in range(0, len(keys), 500):
         query = select(*_COLUMNS).where(tuple_(files.c.folder_id, files.c.name).in_(keys[start : start + 500]))
         for row in conn.execute(query):
-            found[by_key[row.folder_id, row.name]] = FileRow(*row._tuple())
+            found[by_key[row.folder_id, row.name]] = FileRow(*row)
     return found
 
 
@@ -189,7 +189,7 @@ def take(conn: Connection, run: int, file_ids: Sequence[int]) -> None:
 def claim_offered(
     conn: Connection, codes: Codes, run: int, offered: Sequence[FileStat], now: float, model: int | None
 ) -> Claimed:
-    """Offer files and claim those of them that need work: open ones, and with a model also those it has not labelled."""
+    """Offer files and claim those that need work: open ones, and with a model those it has not labelled."""
     latest = {file.path: file for file in offered}
     offer(conn, codes, offered, now)
     free = {path: row for path, row in find(conn, codes, latest).items() if row.claimed_by is None}
@@ -255,7 +255,7 @@ def free_claims(conn: Connection, runs: Select[tuple[int]]) -> int:
 
 def retry_quarantined(conn: Connection, codes: Codes, paths: Iterable[str] | None) -> int:
     """Open quarantined files again, all or these."""
-    reopened = dict(state=PENDING, tries=0, crashes=0, reason=None, not_before=None)
+    reopened = {"state": PENDING, "tries": 0, "crashes": 0, "reason": None, "not_before": None}
     if paths is None:
         return conn.execute(update(files).where(files.c.state == QUARANTINED).values(reopened)).rowcount
     rows = find(conn, codes, paths).values()

@@ -25,7 +25,7 @@ def upgrade(database: Database) -> None:
         if _revision(conn, database) == REVISION:
             return
     if database.sqlite:
-        _use_wal(database)
+        database.use_wal()
     with database.writing(durable=True) as conn:
         # Looked at again under the lock: another process may have just done it.
         if _revision(conn, database) != REVISION:
@@ -55,14 +55,6 @@ def _revision(conn: Connection, database: Database) -> str | None:
             "it is left untouched: update auroramon, or name another database"
         )
     return revision
-
-
-def _use_wal(database: Database) -> None:
-    """Let readers read while the writer writes; the file remembers it."""
-    with database._translated(), database.engine.connect() as conn:
-        raw = conn.connection.driver_connection
-        assert raw is not None
-        raw.execute("PRAGMA journal_mode=WAL")
 
 
 def _run_alembic(conn: Connection) -> None:

@@ -17,29 +17,10 @@ from auroramon.store.results import By, LabelRow, OccurrenceRow
 from auroramon.store.schema import cameras
 from auroramon.types import AURORA_LABELS
 
-_LABEL_COLUMNS = [
-    "path",
-    "frame_index",
-    "camera",
-    "channel",
-    "time_utc",
-    "time_source",
-    "night",
-    "label",
-    "confidence",
-    "distance",
-    "model",
-    "scores",
-    "score_labels",
-    "sun_altitude",
-    "moon_altitude",
-    "moon_phase",
-    "reason",
-    "source",
-    "run",
-    "file_id",
-]
-_CURRENT = table("labels_current", *(column(name) for name in _LABEL_COLUMNS))
+_WHO = ("path", "frame_index", "camera", "channel", "time_utc", "time_source", "night", "file_id")
+_WHAT = ("label", "confidence", "distance", "model", "scores", "score_labels", "reason", "source", "run")
+_SKY = ("sun_altitude", "moon_altitude", "moon_phase")
+_CURRENT = table("labels_current", *(column(name) for name in (*_WHO, *_WHAT, *_SKY)))
 _PARTS = table(
     "occurrence_parts",
     *(column(name) for name in ("camera_id", "night", "hour", *views.COUNTS, "total", "expected", "missing")),

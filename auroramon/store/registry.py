@@ -41,12 +41,13 @@ def register_cameras(conn: Connection, codes: Codes, places: Sequence[CameraPlac
 
 def register_model(conn: Connection, codes: Codes, model: ModelRow) -> int:
     """Enter a model; one of the same digest is the same model."""
-    known = conn.scalar(select(models.c.id).where(models.c.digest == model.digest))
+    known: int | None = conn.scalar(select(models.c.id).where(models.c.digest == model.digest))
     if known is not None:
         return known
     embedder = codes.make(conn, embedders, [model.embedder_digest])[model.embedder_digest]
-    made = conn.execute(
-        insert(models).values(
+    query = (
+        insert(models)
+        .values(
             name=model.name,
             digest=model.digest,
             embedder_id=embedder,
@@ -55,8 +56,9 @@ def register_model(conn: Connection, codes: Codes, model: ModelRow) -> int:
             created=epoch(model.created),
             promoted_at=None if model.promoted_at is None else epoch(model.promoted_at),
         )
+        .returning(models.c.id)
     )
-    return int(made.inserted_primary_key[0])
+    return int(conn.execute(query).scalar_one())
 
 
 def all_models(conn: Connection) -> list[ModelRow]:
@@ -84,7 +86,7 @@ def all_models(conn: Connection) -> list[ModelRow]:
 def promote_model(conn: Connection, name: str, now: float) -> int:
     """Make the newest model of this name the one whose labels are shown."""
     query = select(models.c.id).where(models.c.name == name).order_by(models.c.created.desc(), models.c.id.desc())
-    number = conn.scalar(query.limit(1))
+    number: int | None = conn.scalar(query.limit(1))
     if number is None:
         known = sorted(set(conn.scalars(select(models.c.name)))) or ["none"]
         raise StoreError(f"the database knows no model named {name!r} (it knows {', '.join(known)})")
@@ -93,8 +95,8 @@ def promote_model(conn: Connection, name: str, now: float) -> int:
 
 
 def start_run(conn: Connection, row: dict[str, str | int], now: float) -> int:
-    made = conn.execute(insert(runs).values(started=now, heartbeat=now, **row))
-    return int(made.inserted_primary_key[0])
+    """Enter a run and give its number."""
+    return int(conn.execute(insert(runs).values(started=now, heartbeat=now, **row).returning(runs.c.id)).scalar_one())
 
 
 def heartbeat(conn: Connection, run: int, now: float) -> None:

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, exists, select
 
 from auroramon.store.codes import Codes, label_codes
-from auroramon.store.commit import insert_new, label_values
 from auroramon.store.encoding import unpack
+from auroramon.store.frames import Author, insert_new, label_values
 from auroramon.store.results import FrameKey, NewLabel, Source, StoredEmbedding
 from auroramon.store.schema import cameras, embeddings, frames, labels, models
 
 
 def embeddings_without_label(conn: Connection, model: int, limit: int, after: FrameKey | None) -> list[StoredEmbedding]:
-    """Give the next frames, by file and index, that lack a label of this model and have an embedding of its embedder."""
+    """Give the next frames, by file and index, that this model has not labelled but its embedder has seen."""
     embedder = conn.scalar(select(models.c.embedder_id).where(models.c.id == model))
     ours = (
         select(labels.c.model_id)
@@ -44,13 +44,14 @@ def embeddings_without_label(conn: Connection, model: int, limit: int, after: Fr
 
 def add_labels(conn: Connection, codes: Codes, run: int, new: Sequence[NewLabel], *, model: int, source: Source) -> int:
     """Add labels of a model to known frames; where it has labelled already, nothing changes. Give how many were new."""
+    author = Author(model, run, source)
     numbers = label_codes(codes, conn, {item.classification.label for item in new})
     return insert_new(
         conn,
         labels,
         [
             {"file_id": item.key.file_id, "frame_index": item.key.frame_index}
-            | label_values(item.classification, numbers, model=model, run=run, source=source)
+            | label_values(item.classification, numbers, author)
             for item in new
         ],
     )

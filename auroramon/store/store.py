@@ -6,7 +6,8 @@
     claimed = store.claim_files(run, arrived, now)
     done = store.commit(run, label_files(claimed.fresh), model=model, source="live", now=now)
 
-Every method is one transaction, and may be called again after a StoreBusyError: nothing has happened then. `now` is always given by the caller, aware UTC.
+Every method is one transaction, and may be called again after a StoreBusyError: nothing has happened then. `now` is
+always given by the caller, aware UTC.
 """
 
 from __future__ import annotations

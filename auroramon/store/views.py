@@ -8,7 +8,8 @@ from __future__ import annotations
 from auroramon.store.schema import LABEL_CODES, SOURCES, TIME_SOURCES
 from auroramon.types import AURORA_LABELS
 
-# What a frame is now: a person's newest word, else the model promoted last among those that labelled it, else the newest.
+# What a frame is now: a person's newest word, else that of the model promoted last among those that labelled it, else
+# of the newest.
 _CURRENT = """
 CREATE VIEW current_codes AS
 SELECT f.file_id, f.frame_index, f.camera_id, f.channel_id, f.time_utc, f.time_source, f.night, f.sun, f.moon,

@@ -1,0 +1,248 @@
+"""Writes frames, embeddings and labels, each once, and tells which frames another file had brought before."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Table, delete, select, tuple_, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from auroramon.sky import observing_night
+from auroramon.store.codes import Codes, label_codes
+from auroramon.store.encoding import day_number, epoch, pack, scaled
+from auroramon.store.ledger import FileRow
+from auroramon.store.results import Source
+from auroramon.store.schema import (
+    LABELLED,
+    PENDING,
+    SKIPPED,
+    SOURCES,
+    TIME_SOURCES,
+    cameras,
+    channels,
+    duplicates,
+    embeddings,
+    files,
+    folders,
+    frames,
+    labels,
+    models,
+    nights,
+)
+from auroramon.types import Classification, LabelRecord
+
+_Row = dict[str, Any]
+_Key = tuple[int, int]  # file, index
+
+
+@dataclass(frozen=True, slots=True)
+class Author:
+    """By whom labels are."""
+
+    model: int
+    run: int
+    source: Source
+
+
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    file: FileRow
+    record: LabelRecord
+    row: _Row  # columns of `frames`
+
+    @property
+    def key(self) -> _Key:
+        return self.row["file_id"], self.row["frame_index"]
+
+    @property
+    def identity(self) -> tuple[int, float, int, int]:
+        return self.row["camera_id"], self.row["time_utc"], self.row["channel_id"], self.row["twin"]
+
+
+@dataclass(frozen=True, slots=True)
+class Copies:
+    """Frames of one file that other files had brought before."""
+
+    number: int
+    of: str  # path of the first of those files
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What was new."""
+
+    records: tuple[LabelRecord, ...]  # newly labelled
+    new_by_file: Mapping[int, int]  # newly labelled frames by number of the file
+    copies: Mapping[int, Copies]  # by number of the file
+
+
+def write(
+    conn: Connection, codes: Codes, author: Author, work: Sequence[tuple[FileRow, Sequence[LabelRecord]]]
+) -> Written:
+    """Write the frames of these files and their labels by one author; what is there already stays as it is."""
+    offered = _prepare(conn, codes, work)
+    done_before = [file for file, _ in work if file.done_at is not None]
+    labelled: set[_Key] = set()
+    if done_before:
+        _forget(conn, done_before, offered)
+        labelled = _labelled_by(conn, author.model, [file.id for file in done_before])
+    kept = _insert_frames(conn, [file.id for file, _ in work], offered)
+    lost = [] if kept is None else [frame for frame in offered if frame.key not in kept]
+    fresh = [frame for frame in offered if (kept is None or frame.key in kept) and frame.key not in labelled]
+    _insert_labels(conn, codes, author, fresh)
+    return Written(
+        records=tuple(frame.record for frame in fresh),
+        new_by_file=Counter(frame.file.id for frame in fresh),
+        copies=_note_copies(conn, lost),
+    )
+
+
+def insert_new(conn: Connection, table: Table, rows: Sequence[_Row]) -> int:
+    """Insert those rows whose keys are not there yet, and say how many."""
+    if not rows:
+        return 0
+    make = sqlite.insert if conn.dialect.name == "sqlite" else postgresql.insert
+    statement = make(table).on_conflict_do_nothing().execution_options(preserve_rowcount=True)
+    return conn.execute(statement, rows).rowcount
+
+
+def label_values(classification: Classification, codes: Mapping[str, int], author: Author) -> _Row:
+    """Give the columns of a label, without its frame."""
+    return {
+        "model_id": author.model,
+        "run_id": author.run,
+        "label_id": codes[classification.label],
+        "confidence": scaled(classification.confidence, 1_000_000),
+        "scores": pack(classification.scores),
+        "distance": scaled(classification.distance, 1000),
+        "reason": classification.reason or None,
+        "source": SOURCES[author.source],
+    }
+
+
+def _prepare(conn: Connection, codes: Codes, work: Sequence[tuple[FileRow, Sequence[LabelRecord]]]) -> list[_Frame]:
+    infos = [record.info for _, records in work for record in records]
+    camera_ids = codes.make(conn, cameras, {info.camera for info in infos})
+    channel_ids = codes.make(conn, channels, {info.channel for info in infos})
+    query = select(cameras.c.name, cameras.c.longitude).where(cameras.c.name.in_(camera_ids))
+    longitudes = {row[0]: row[1] for row in conn.execute(query)}
+
+    def of_file(file: FileRow, records: Sequence[LabelRecord]) -> Iterator[_Frame]:
+        twins: Counter[tuple[str, float, str]] = Counter()
+        for record in records:
+            info = record.info
+            time = epoch(info.time)
+            same = (info.camera, time, info.channel)
+            yield _Frame(
+                file,
+                record,
+                {
+                    "file_id": file.id,
+                    "frame_index": info.index,
+                    "camera_id": camera_ids[info.camera],
+                    "channel_id": channel_ids[info.channel],
+                    "time_utc": time,
+                    "time_source": TIME_SOURCES[info.time_source],
+                    "twin": None if info.time_source == "mtime" else twins[same],
+                    "night": day_number(observing_night(info.time, longitudes[info.camera])),
+                    "sun": scaled(record.sun_altitude, 100),
+                    "moon": scaled(record.moon_altitude, 100),
+                    "moon_phase": scaled(record.moon_phase, 10_000),
+                },
+            )
+            twins[same] += 1
+
+    return [frame for file, records in work for frame in of_file(file, records)]
+
+
+def _forget(conn: Connection, done_before: Sequence[FileRow], offered: Sequence[_Frame]) -> None:
+    """Drop what rests on an older content of these files, or on an older reading of the same content."""
+    conn.execute(delete(duplicates).where(duplicates.c.file_id.in_([file.id for file in done_before])))
+    stale = {file.id for file in done_before if file.rewritten}
+    stale |= _read_differently(conn, [file.id for file in done_before if not file.rewritten], offered)
+    if not stale:
+        return
+    # Whoever was a duplicate of the old content may now be the only one to have a frame: it is done again.
+    copies = select(duplicates.c.file_id).where(duplicates.c.original_id.in_(stale))
+    conn.execute(
+        update(files)
+        .where(files.c.id.in_(copies))
+        .where(files.c.state.in_([LABELLED, SKIPPED]))
+        .values(state=PENDING, tries=0)
+    )
+    for table in (labels, embeddings, frames):
+        conn.execute(delete(table).where(table.c.file_id.in_(stale)))
+
+
+def _read_differently(conn: Connection, file_ids: Sequence[int], offered: Sequence[_Frame]) -> set[int]:
+    """Give files whose frames now have another camera, time or channel: settings or a reader were corrected."""
+    new = {frame.key: frame.identity[:3] for frame in offered}
+    query = select(
+        frames.c.file_id, frames.c.frame_index, frames.c.camera_id, frames.c.time_utc, frames.c.channel_id
+    ).where(frames.c.file_id.in_(file_ids))
+    return {
+        file_id
+        for file_id, index, *identity in conn.execute(query)
+        if new.get((file_id, index), tuple(identity)) != tuple(identity)
+    }
+
+
+def _labelled_by(conn: Connection, model: int, file_ids: Sequence[int]) -> set[_Key]:
+    query = select(labels.c.file_id, labels.c.frame_index).where(
+        labels.c.file_id.in_(file_ids), labels.c.model_id == model
+    )
+    return {(file_id, index) for file_id, index in conn.execute(query)}
+
+
+def _insert_frames(conn: Connection, file_ids: Sequence[int], offered: Sequence[_Frame]) -> set[_Key] | None:
+    """Insert frames and their nights; give the keys that these files have now, or None where all got in."""
+    seen = sorted({(frame.row["camera_id"], frame.row["night"]) for frame in offered})
+    insert_new(conn, nights, [{"camera_id": camera, "night": night} for camera, night in seen])
+    if insert_new(conn, frames, [frame.row for frame in offered]) == len(offered):
+        return None
+    query = select(frames.c.file_id, frames.c.frame_index).where(frames.c.file_id.in_(file_ids))
+    return {(file_id, index) for file_id, index in conn.execute(query)}
+
+
+def _insert_labels(conn: Connection, codes: Codes, author: Author, fresh: Sequence[_Frame]) -> None:
+    numbers = label_codes(codes, conn, {frame.record.classification.label for frame in fresh})
+    embedder = conn.scalar(select(models.c.embedder_id).where(models.c.id == author.model))
+    vectors: list[_Row] = []
+    rows: list[_Row] = []
+    for frame in fresh:
+        key = {"file_id": frame.row["file_id"], "frame_index": frame.row["frame_index"]}
+        rows.append(key | label_values(frame.record.classification, numbers, author))
+        if frame.record.embedding is not None:
+            vectors.append(key | {"embedder_id": embedder, "vector": pack(frame.record.embedding)})
+    insert_new(conn, embeddings, vectors)
+    insert_new(conn, labels, rows)
+
+
+def _note_copies(conn: Connection, lost: Sequence[_Frame]) -> dict[int, Copies]:
+    """Remember whose duplicates these frames are, in case the original changes."""
+    originals = _originals(conn, lost)
+    pairs = sorted({(frame.file.id, originals[frame.identity][0]) for frame in lost})
+    insert_new(conn, duplicates, [{"file_id": copy, "original_id": original} for copy, original in pairs])
+    numbers = Counter(frame.file.id for frame in lost)
+    first = {frame.file.id: originals[frame.identity][1] for frame in reversed(lost)}
+    return {file_id: Copies(number, first[file_id]) for file_id, number in numbers.items()}
+
+
+def _originals(conn: Connection, lost: Sequence[_Frame]) -> dict[tuple[int, float, int, int], tuple[int, str]]:
+    """Give the file that has each of these frames, as number and path."""
+    columns = (frames.c.camera_id, frames.c.time_utc, frames.c.channel_id, frames.c.twin)
+    keys = sorted({frame.identity for frame in lost})
+    found: dict[tuple[int, float, int, int], tuple[int, str]] = {}
+    for start in range(0, len(keys), 250):
+        query = (
+            select(*columns, files.c.id, folders.c.path, files.c.name)
+            .join(files, files.c.id == frames.c.file_id)
+            .join(folders, folders.c.id == files.c.folder_id)
+            .where(tuple_(*columns).in_(keys[start : start + 250]))
+        )
+        for camera, time, channel, twin, number, folder, name in conn.execute(query):
+            found[camera, time, channel, twin] = (number, folder + name)
+    return found
