@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 
 from auroramon.config import CameraSettings
 from auroramon.types import FileStat, RawFrame
@@ -24,16 +22,6 @@ class Cameras:
     @cached_property
     def _by_name(self) -> dict[str, CameraSettings]:
         return {camera.name: camera for camera in self.configured}
-
-    @cached_property
-    def _folders(self) -> Sequence[tuple[Path, str]]:
-        """Folders with their camera, the deepest first, so that a camera inside another's folder wins."""
-        named = [(camera.folder.resolve(), camera.name) for camera in self.configured if camera.folder is not None]
-        return sorted(named, key=lambda item: -len(item[0].parts))
-
-    def of_path(self, path: Path) -> str:
-        """Give the name of the camera whose folder holds an absolute path, or "" when none does."""
-        return next((name for folder, name in self._folders if path.is_relative_to(folder)), "")
 
     def of_frame(self, file: FileStat, raw: RawFrame) -> CameraSettings:
         """Give the camera of a frame: by its folder, else by its header, else by the header's own name.

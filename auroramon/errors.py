@@ -19,6 +19,10 @@ class StoreError(AuroramonError):
     """The database cannot be used as it is (newer schema, malformed, wrong URL)."""
 
 
+class NoDatabaseError(StoreError):
+    """There is no database yet."""
+
+
 class StoreBusyError(StoreError):
     """The database is locked, full or away for now: keep the work and try again."""
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from time import perf_counter
 
@@ -21,14 +20,25 @@ from auroramon.bundle import ModelBundle
 from auroramon.cameras import Cameras
 from auroramon.config import CameraSettings
 from auroramon.disc import find_disc
-from auroramon.errors import FrameError, MissingPartError, NotReadyError
+from auroramon.errors import ConfigError, FrameError, MissingPartError, NotReadyError
 from auroramon.masks import load_mask
 from auroramon.ports import Backend
 from auroramon.preprocess import extract_sky, to_input
 from auroramon.readers import read_frames
 from auroramon.sky import SunMoon, sun_moon
 from auroramon.times import time_of
-from auroramon.types import UNKNOWN, Classification, Disc, FileOutcome, FileStat, FrameInfo, LabelRecord, Outcome, RawFrame
+from auroramon.types import (
+    GONE,
+    UNKNOWN,
+    Classification,
+    Disc,
+    FileOutcome,
+    FileStat,
+    FrameInfo,
+    LabelRecord,
+    Outcome,
+    RawFrame,
+)
 
 STAGES = ("read", "prepare", "embed", "classify")
 NOTHING = float("nan")
@@ -119,9 +129,11 @@ class Labeller:
     def _prepare(self, draft: _Draft) -> Iterator[_Waiting]:
         """Read a file and give what the network shall see; the rest is written into the draft."""
         disc: Disc | None = None
+        camera: CameraSettings | None = None
         for raw in self._read(draft):
             with draft.timed("prepare"):
-                camera = self.cameras.of_frame(draft.file, raw)
+                # A stack names its station in its first header only, and a file is of one camera.
+                camera = camera or self.cameras.of_frame(draft.file, raw)
                 disc = _disc_of(camera, raw, disc)
                 slot, pixels = self._look(draft.file, camera, raw, disc)
                 draft.slots.append(slot)
@@ -146,18 +158,15 @@ class Labeller:
             draft.outcome = Outcome.LABELLED if draft.slots else Outcome.QUARANTINED
         except MissingPartError as error:
             draft.outcome, draft.reason = Outcome.QUARANTINED, str(error)
-        except FileNotFoundError:
-            draft.outcome, draft.reason = Outcome.SKIPPED, "gone before it was read"
-        except (NotReadyError, OSError) as error:
-            draft.outcome, draft.reason = Outcome.NOT_READY, str(error)
+        except (NotReadyError, ConfigError, OSError) as error:
+            gone = isinstance(error.__cause__, FileNotFoundError)
+            draft.outcome, draft.reason = (Outcome.SKIPPED, GONE) if gone else (Outcome.NOT_READY, str(error))
 
     def _look(
         self, file: FileStat, camera: CameraSettings, raw: RawFrame, disc: Disc
     ) -> tuple[_Slot, NDArray[np.float32] | None]:
         """Place a frame in time, and prepare it unless a gate refuses it."""
-        when = time_of(
-            raw, file.path, file.mtime_ns, camera.time_from, camera.time_pattern, camera.utc_offset_hours
-        )
+        when = time_of(raw, file.path, file.mtime_ns, camera.time_from, camera.time_pattern, camera.utc_offset_hours)
         info = FrameInfo(file.path, raw.index, camera.name, when.time, when.source, raw.channel)
         place = None
         if camera.latitude is not None and camera.longitude is not None:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import fields
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 from prometheus_client.exposition import generate_latest
 
-from auroramon.types import UNKNOWN, FileOutcome, LabelRecord, Outcome
+from auroramon.sources.watch import WatchState
+from auroramon.store.results import Committed, FileAccount
+from auroramon.types import UNKNOWN, FileOutcome, Outcome
 
 STAGE_BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
 LATENCY_BUCKETS = (0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 60, 600, 3600)
 
-CUT_OFF = "cut_off"
-FAILURES = (Outcome.QUARANTINED.value, Outcome.NOT_READY.value, Outcome.CRASHED.value, CUT_OFF)
+PARTIAL = "partial"  # labelled, but frames are missing or were duplicates
+FAILURES = (Outcome.QUARANTINED.value, Outcome.NOT_READY.value, Outcome.CRASHED.value, PARTIAL)
 
 
 class Metrics:
@@ -27,6 +30,8 @@ class Metrics:
 
     def __init__(self, registry: CollectorRegistry, cameras: Iterable[str], labels: Sequence[str]) -> None:
         self.registry = registry
+        self._newest: dict[str, float] = {}
+        self._told: dict[tuple[Counter, str], int] = {}
         self.frames = Counter(
             "auroramon_frames_classified_total", "Frames labelled and committed, by camera and label.",
             ["camera", "label"], registry=registry,
@@ -36,7 +41,7 @@ class Metrics:
             ["camera", "outcome"], registry=registry,
         )  # fmt: skip
         self.failures = Counter(
-            "auroramon_file_failures_total", "Files that broke off or gave no label this time, by reason.",
+            "auroramon_file_failures_total", "Files that gave fewer labels than frames this time, by reason.",
             ["camera", "reason"], registry=registry,
         )  # fmt: skip
         self.files = Gauge(
@@ -86,18 +91,42 @@ class Metrics:
             self.reconciled.labels(camera)
             self.latency.labels(camera)
 
-    def count(self, file: FileOutcome, newly_labelled: Iterable[LabelRecord]) -> None:
-        """Count one file after its commit; only frames that were not labelled before count."""
-        camera = file.records[0].info.camera if file.records else file.file.camera
-        self.offers.labels(camera, file.outcome.value).inc()
-        if file.outcome.value in FAILURES:
-            self.failures.labels(camera, file.outcome.value).inc()
-        elif file.outcome is Outcome.LABELLED and file.reason:
-            self.failures.labels(camera, CUT_OFF).inc()
-        for stage, seconds in file.seconds.items():
-            self.stage.labels(stage).observe(seconds)
-        for record in newly_labelled:
-            self.frames.labels(record.info.camera, record.classification.label).inc()
+    def count_commit(self, outcomes: Iterable[FileOutcome], done: Committed) -> None:
+        """Count what a commit changed: every file once, and only frames that had no label before."""
+        for outcome in outcomes:
+            for stage, seconds in outcome.seconds.items():
+                self.stage.labels(stage).observe(seconds)
+        for file in done.files:
+            camera, word = file.file.camera, file.outcome.value
+            self.offers.labels(camera, word).inc()
+            if word in FAILURES:
+                self.failures.labels(camera, word).inc()
+            elif file.outcome is Outcome.LABELLED and file.reason:
+                self.failures.labels(camera, PARTIAL).inc()
+        for (camera, label), frames in done.counts().items():
+            self.frames.labels(camera, label).inc(frames)
+        for record in done.records:
+            camera, begun = record.info.camera, record.info.time.timestamp()
+            if begun > self._newest.get(camera, 0.0):
+                self._newest[camera] = begun
+                self.last_frame.labels(camera).set(begun)
+
+    def show_account(self, account: FileAccount) -> None:
+        """Show how many files are in which state; `seen` is counted by itself."""
+        for state in fields(account):
+            self.files.labels(state.name).set(getattr(account, state.name))
+        self.backlog.set(account.pending)
+        self.quarantine.set(account.quarantined)
+
+    def show_watches(self, states: Iterable[WatchState]) -> None:
+        """Show which folders are watched, and how; the counts of a watch become counters here."""
+        self.watcher_up.clear()
+        for state in states:
+            self.watcher_up.labels(state.camera, str(state.folder), state.mode).set(state.up)
+            for counter, total in ((self.overflows, state.overflows), (self.reconciled, state.reconciled)):
+                told = self._told.get((counter, state.camera), 0)
+                counter.labels(state.camera).inc(max(0, total - told))
+                self._told[counter, state.camera] = total
 
     def page(self) -> bytes:
         """Give the text of /metrics."""

@@ -33,7 +33,7 @@ class StatusServer:
         host, _, port = listen.rpartition(":")
 
         class Pages(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:  # noqa: N802  the name that http.server calls
+            def do_GET(self) -> None:
                 if self.path == "/metrics":
                     self._answer(HTTPStatus.OK, CONTENT_TYPE_PLAIN_0_0_4, metrics())
                 elif self.path == "/healthz":

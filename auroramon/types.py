@@ -11,6 +11,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+GONE = "gone before it was read"
+"""Reason of a file that was skipped because it vanished; seen again, it is offered again."""
+
 TimeSource = Literal["header", "exif", "name", "mtime"]
 
 LABELS: tuple[str, ...] = ("arc", "diffuse", "discrete", "cloudy", "moon", "clear")

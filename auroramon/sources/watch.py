@@ -12,7 +12,7 @@ from pathlib import Path
 from auroramon.ports import StopFlag
 from auroramon.sources.arrivals import ArrivalRule, Problem, Report
 from auroramon.sources.folder import FolderThread
-from auroramon.sources.inotify import Listener
+from auroramon.sources.inotify import Listener, expect_double_watches
 from auroramon.sources.outbox import Arrival, Outbox
 from auroramon.sources.timing import Timing
 
@@ -95,17 +95,20 @@ class FolderWatch:
         self._changing = threading.Lock()
         self._running = False
 
-    def arrivals(self, stop: StopFlag) -> Iterator[Sequence[Arrival]]:
+    def arrivals(self, stop: StopFlag, wait: Callable[[], float] | None = None) -> Iterator[Sequence[Arrival]]:
         """Yield files as they become complete, in batches of up to 1000; an empty batch every `tick_s` at the latest.
+
+        `wait` is asked each time for another number of seconds: 0 while the caller has other work to do.
 
         Live arrivals come before listed ones. When the generator is closed every thread is gone.
         """
+        expect_double_watches()
         with self._changing:
             self._running = True
             self._match_threads()
         try:
             while not stop.is_set():
-                yield self._outbox.take(self._timing.tick_s, BATCH)
+                yield self._outbox.take(self._timing.tick_s if wait is None else wait(), BATCH)
                 self._revive()
         finally:
             with self._changing:
@@ -136,7 +139,11 @@ class FolderWatch:
     def _match_threads(self) -> list[FolderThread]:
         """Start and end threads until there is one for each folder; give those that stayed."""
         wanted = {root_of(watched.folder): watched for watched in self._folders} if self._running else {}
-        leaving = [self._threads.pop(root) for root in list(self._threads) if root not in wanted]
+        leaving = [
+            self._threads.pop(root)
+            for root, thread in list(self._threads.items())
+            if root not in wanted or thread.poll != wanted[root].poll
+        ]
         for thread in leaving:
             thread.leave()
         for thread in leaving:
@@ -165,7 +172,7 @@ class FolderWatch:
     def _revive(self) -> None:
         """Put a new thread in the place of one that died of an error of ours."""
         for root, thread in list(self._threads.items()):
-            if not thread.is_alive():
+            if not thread.is_alive() and thread.age() > self._timing.revive_s:
                 log.error("the watch of %s died; starting it again", root)
                 with self._changing:
                     del self._threads[root]
@@ -182,6 +189,8 @@ def _state(watched: WatchedFolder, thread: FolderThread | None, patience_s: floa
         return WatchState(watched.camera, watched.folder, False, "inotify", "not started", 0, 0, 0, 0, 0.0)
     seen = thread.seen
     age = thread.age()
+    if not thread.is_alive():
+        seen = replace(seen, up=False, reason=f"the watch of {watched.folder} died; it starts again in a moment")
     state = WatchState(
         watched.camera,
         watched.folder,

@@ -1,0 +1,49 @@
+# `make demo` and `make test` need Python 3.11 or newer and nothing else of ours.
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+DEMO_SECONDS ?= 60
+REAL_DATA ?= ../shared/real
+
+.PHONY: help demo test check lock model docs clean
+
+help: ## Show what there is to make
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+
+demo: $(VENV)/.run ## Play a simulated station night through the real daemon (DEMO_SECONDS=60)
+	$(BIN)/auroramon demo --seconds $(DEMO_SECONDS) demo
+
+test: $(VENV)/.test ## Run every test
+	$(BIN)/pytest
+
+check: $(VENV)/.test ## Lint and types: the one definition of clean
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+model: $(VENV)/.test ## Train the shipped model again, from the simulated sky to the bundle
+	$(BIN)/python -m train model train/runs/default.toml
+
+docs: $(VENV)/.test ## Write the generated parts of docs/ again
+	$(BIN)/python docs/generate.py
+
+lock: ## Resolve the newest allowed versions into requirements.lock
+	$(PYTHON) deploy/lock.py
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+
+# What a user installs, with pictures.
+$(VENV)/.run: $(VENV)/bin/python pyproject.toml requirements.lock
+	$(BIN)/python -m pip install --quiet --constraint requirements.lock --editable '.[plots]'
+	@touch $@
+
+# What the tests use, in the locked versions.
+$(VENV)/.test: $(VENV)/bin/python pyproject.toml requirements.lock
+	$(BIN)/python -m pip install --quiet --constraint requirements.lock torch
+	$(BIN)/python -m pip install --quiet --constraint requirements.lock --editable '.[test]'
+	@touch $@
+
+clean: ## Remove the environment and the demo
+	rm -rf $(VENV) demo build dist *.egg-info

@@ -1,0 +1,5 @@
+"""`python -m auroramon` is `auroramon`."""
+
+from auroramon.cli import main
+
+main()

@@ -1,0 +1,150 @@
+"""Which files of an archive a backfill is about, listed ahead of the work."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from queue import Empty, Full, Queue
+
+import numpy as np
+
+from auroramon.cameras import Cameras
+from auroramon.errors import AuroramonError
+from auroramon.ports import StopFlag
+from auroramon.readers import read_frames, suffixes
+from auroramon.sources.arrivals import ArrivalRule, Report
+from auroramon.sources.walk import walk
+from auroramon.sources.watch import Ownership, WatchedFolder, root_of
+from auroramon.times import time_of
+from auroramon.types import FileStat, RawFrame
+
+AHEAD = 200_000
+"""Files listed ahead of the work: 60 MB, and the whole of most archives, so that the time left is known early."""
+
+NOTHING = np.zeros((0, 0), dtype=np.uint8)
+
+LONGEST_FILE = timedelta(hours=1)
+"""No file holds more than an hour: one that begins so much before `since` cannot reach into it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """From when to when frames are wanted, aware UTC; None is open."""
+
+    since: datetime | None = None
+    until: datetime | None = None
+
+    @property
+    def always(self) -> bool:
+        return self.since is None and self.until is None
+
+    def holds(self, begin: datetime) -> bool:
+        """Say whether a file that begins then can hold a wanted frame."""
+        after = self.since is None or begin > self.since - LONGEST_FILE
+        return after and (self.until is None or begin < self.until)
+
+
+def watched_folders(cameras: Cameras, poll: bool | None) -> list[WatchedFolder]:
+    """Give the folder of each camera that has one, with the rule for its files."""
+    return [
+        WatchedFolder(camera.name, camera.folder, ArrivalRule(suffixes(), camera.patterns), poll)
+        for camera in cameras.configured
+        if camera.folder is not None
+    ]
+
+
+@dataclass(frozen=True)
+class Archive:
+    """Files below some paths: those in a camera's folder by that camera's rule, all others by their format."""
+
+    paths: Sequence[Path]
+    cameras: Cameras
+    period: Period
+    report: Report
+
+    def files(self, stop: StopFlag) -> Iterator[FileStat]:
+        """List the files, each with its camera where its folder says so."""
+        folders = watched_folders(self.cameras, None)
+        ownership = Ownership(folders)
+        roots = tuple(f"{root_of(watched.folder).rstrip('/')}/" for watched in folders)
+        everything = ArrivalRule(suffixes(), ())
+        for path in self.paths:
+            listed = walk(
+                path, everything, stop=stop, report=self.report, since=self.period.since, until=self.period.until
+            )
+            for found in listed:
+                owner = ownership.owner(found.path)
+                if owner is None and found.path.startswith(roots):
+                    continue  # its camera has patterns, and they leave it out
+                file = replace(found, camera=owner.camera) if owner else found
+                if self.period.always or self.period.holds(self._begin(file)):
+                    yield file
+
+    def _begin(self, file: FileStat) -> datetime:
+        """Give the time at which a file begins: by its name, else by its first frame, else by its mtime."""
+        camera = self.cameras.named(file.camera or "default")
+        empty = RawFrame(index=0, pixels=NOTHING)
+        by_name = time_of(
+            empty, file.path, file.mtime_ns, ("name", "mtime"), camera.time_pattern, camera.utc_offset_hours
+        )
+        if by_name.source == "name":
+            return by_name.time
+        try:
+            first = next(read_frames(Path(file.path)), empty)
+        except AuroramonError:
+            first = empty  # it is offered like any other, and the labeller says what is wrong with it
+        return time_of(
+            first, file.path, file.mtime_ns, camera.time_from, camera.time_pattern, camera.utc_offset_hours
+        ).time
+
+
+class ReadAhead:
+    """Lists in a thread of its own, so that slow storage and the count of all files do not hold up the work."""
+
+    def __init__(self, archive: Archive, stop: StopFlag) -> None:
+        self._archive = archive
+        self._stop = stop
+        self._queue: Queue[FileStat | None] = Queue(AHEAD)
+        self._failure: BaseException | None = None
+        self.listed = 0
+        self.complete = False  # the whole archive is listed, `listed` is its size
+
+    def __iter__(self) -> Iterator[FileStat]:
+        thread = threading.Thread(target=self._list, name="listing", daemon=True)
+        thread.start()
+        try:
+            while (file := self._next()) is not None:
+                yield file
+        finally:
+            thread.join()
+        if self._failure is not None:
+            raise self._failure
+
+    def _next(self) -> FileStat | None:
+        while not self._stop.is_set():
+            try:
+                return self._queue.get(timeout=0.5)
+            except Empty:
+                continue
+        return None
+
+    def _list(self) -> None:
+        try:
+            for file in self._archive.files(self._stop):
+                self.listed += 1
+                self._put(file)
+            self.complete = not self._stop.is_set()
+        except BaseException as error:
+            self._failure = error
+        self._put(None)
+
+    def _put(self, file: FileStat | None) -> None:
+        while not self._stop.is_set():
+            try:
+                self._queue.put(file, timeout=0.5)
+            except Full:
+                continue
+            return

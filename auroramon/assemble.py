@@ -1,0 +1,72 @@
+"""Joins the parts into a labeller: in the command line, in a worker process, wherever frames are labelled."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from auroramon.backends.onnx import OnnxBackend
+from auroramon.bundle import ModelBundle, check_golden, choose_precision, default_bundle, load_bundle
+from auroramon.cameras import Cameras
+from auroramon.config import Settings
+from auroramon.labeller import Labeller
+
+BATCH = 32
+"""Frames given to the network at once, where so many wait. More gains nothing on a CPU and costs memory."""
+
+LIVE_THREADS = 2
+"""One frame is labelled sooner on two threads; more threads of so small a network only wait for each other."""
+
+
+@dataclass(frozen=True)
+class LabellerRecipe:
+    """How to make a labeller; small enough to be sent to a worker process.
+
+    Calling it raises ConfigError or BundleError where the parts do not fit, before any file is touched.
+    """
+
+    settings: Settings
+    threads: int  # of one network
+
+    def __call__(self) -> Labeller:
+        return make_labeller(self.settings, self.threads)
+
+
+def make_labeller(settings: Settings, threads: int) -> Labeller:
+    """Load the model, prove it on its golden frames, and join it with the cameras.
+
+    Raises:
+        BundleError: the model is damaged, or does not repeat its golden frames on this machine.
+        ConfigError: a camera's settings cannot work.
+    """
+    bundle = bundle_of(settings)
+    backend = OnnxBackend(bundle, choose_precision(bundle, settings.model.precision), threads)
+    check_golden(bundle, backend)
+    return Labeller(bundle, backend, Cameras(settings.camera), BATCH)
+
+
+def bundle_of(settings: Settings) -> ModelBundle:
+    """Read the model that the settings name, or the one shipped with auroramon."""
+    return load_bundle(settings.model.path or default_bundle())
+
+
+def live_threads(settings: Settings) -> int:
+    return settings.model.threads or min(LIVE_THREADS, available_cores())
+
+
+def available_cores() -> int:
+    """Give the cores that this process may use: its affinity, and the quota of its control group (version 2 or 1)."""
+    cores = float(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+    for quota_file, period_file in (
+        ("/sys/fs/cgroup/cpu.max", None),
+        ("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", "/sys/fs/cgroup/cpu/cpu.cfs_period_us"),
+    ):
+        try:
+            words = Path(quota_file).read_text().split()
+            words += Path(period_file).read_text().split() if period_file else []
+        except OSError:
+            continue
+        if len(words) == 2 and words[0].isdigit():
+            cores = min(cores, int(words[0]) / int(words[1]))
+    return max(1, int(cores))

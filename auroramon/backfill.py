@@ -1,0 +1,179 @@
+"""An archive, from a list of files to committed labels."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import numpy as np
+
+from auroramon.coordinator import Coordinator, utc_now
+from auroramon.errors import StoreBusyError
+from auroramon.heads import Head
+from auroramon.ports import Executor, StopFlag
+from auroramon.store.results import Claimed, NewLabel
+from auroramon.types import FileOutcome, FileStat, Outcome
+
+log = logging.getLogger(__name__)
+
+BATCH_FILES = 64  # most files of one task
+BATCH_BYTES = 8_000_000  # a task ends here: four THEMIS minutes, or a few dozen single images
+COMMIT_FRAMES = 1000  # outcomes are written together once they hold so many frames
+COMMIT_S = 1.0  # or after so long
+BUSY_S = 1.0  # wait before a busy database is asked again
+HEARTBEAT_S = 30.0
+
+
+ENDS = (Outcome.LABELLED, Outcome.SKIPPED, Outcome.QUARANTINED, Outcome.KNOWN)
+
+
+def cut(files: Iterable[FileStat]) -> Iterator[Sequence[FileStat]]:
+    """Cut a list of files into tasks of some hundred milliseconds, by number and by size."""
+    batch: list[FileStat] = []
+    size = 0
+    for file in files:
+        batch.append(file)
+        size += file.size
+        if len(batch) >= BATCH_FILES or size >= BATCH_BYTES:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
+
+
+@dataclass(slots=True)
+class Account:
+    """What became of the files of one backfill."""
+
+    listed: int = 0
+    outcomes: Counter[Outcome] = field(default_factory=Counter)
+    frames: int = 0  # newly labelled
+    relabelled: int = 0  # of them from stored embeddings, before any file was read
+
+    @property
+    def ended(self) -> int:
+        """Files that need no more work."""
+        return sum(self.outcomes[word] for word in ENDS)
+
+    @property
+    def left(self) -> int:
+        """Files that still have work."""
+        return self.listed - self.ended
+
+
+class Backfill:
+    """Labels every file of a list that has no label of the model yet.
+
+    Args:
+        coordinator: where outcomes go.
+        executor: where the work is done.
+        isolated: the same for files that a worker died with, one at a time.
+        progress: called after each commit.
+    """
+
+    def __init__(
+        self,
+        coordinator: Coordinator,
+        executor: Executor,
+        isolated: Executor,
+        progress: Callable[[Account], None],
+        clock: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self._coordinator = coordinator
+        self._executor = executor
+        self._isolated = isolated
+        self._progress = progress
+        self._clock = clock
+        self._suspects: list[FileStat] = []  # claimed
+        self._crashed: list[FileStat] = []  # not claimed any more
+        self.account = Account()
+
+    def run(self, files: Iterable[FileStat], stop: StopFlag) -> Account:
+        """Work through the files; may be stopped and started again at any moment.
+
+        Raises:
+            StoreError: the database is damaged or refuses.
+        """
+        self._work(self._executor, self._batches(files, stop), stop)
+        while suspects := self._next_suspects(stop):
+            self._work(self._isolated, ((file,) for file in suspects), stop)
+        return self.account
+
+    def relabel(self, head: Head, stop: StopFlag) -> int:
+        """Label frames of the same embedder from their stored embeddings: no image is read again.
+
+        Returns:
+            Number of frames that got a label.
+        """
+        job, store, count = self._coordinator.job, self._coordinator.store, 0
+        for batch in store.embeddings_without_label(job.model):
+            said = head.predict(np.stack([stored.vector for stored in batch]))
+            new = [NewLabel(stored.key, label) for stored, label in zip(batch, said, strict=True)]
+            count += store.add_labels(job.run, new, model=job.model)
+            if stop.is_set():
+                break
+        return count
+
+    def _batches(self, files: Iterable[FileStat], stop: StopFlag) -> Iterator[Sequence[FileStat]]:
+        """Cut a list into tasks, and claim each when somebody is about to work on it: not earlier, for what is
+        claimed when the power fails is tried again one file at a time.
+        """
+        for batch in cut(files):
+            claimed = self._patiently(batch, stop)
+            if claimed is None:
+                return
+            self.account.listed += len(batch)
+            self.account.outcomes[Outcome.KNOWN] += claimed.known
+            self._suspects += claimed.suspects
+            if claimed.fresh:
+                yield claimed.fresh
+
+    def _next_suspects(self, stop: StopFlag) -> Sequence[FileStat]:
+        """Give the files in whose hands a worker died, claimed."""
+        crashed, self._crashed = self._crashed, []
+        claimed = self._patiently(crashed, stop) if crashed else None
+        suspects = [*self._suspects, *(claimed.suspects if claimed else ())]
+        self._suspects = []
+        return () if stop.is_set() else suspects
+
+    def _patiently(self, files: Sequence[FileStat], stop: StopFlag) -> Claimed | None:
+        """Claim those files that need work, when the database lets us; None when told to stop meanwhile."""
+        job = self._coordinator.job
+        while not stop.is_set():
+            try:
+                return self._coordinator.store.claim_files(job.run, files, self._clock(), model=job.model)
+            except StoreBusyError as error:
+                log.warning("waiting for the database: %s", error)
+                time.sleep(BUSY_S)
+        return None
+
+    def _work(self, executor: Executor, batches: Iterator[Sequence[FileStat]], stop: StopFlag) -> None:
+        waiting: list[FileOutcome] = []
+        frames, since = 0, time.monotonic()
+        for outcomes in executor.run(batches, stop):
+            waiting += outcomes
+            frames += sum(len(outcome.records) for outcome in outcomes)
+            if frames >= COMMIT_FRAMES or time.monotonic() - since >= COMMIT_S:
+                self._commit(waiting, stop)
+                waiting, frames, since = [], 0, time.monotonic()
+        self._commit(waiting, stop)
+
+    def _commit(self, outcomes: Sequence[FileOutcome], stop: StopFlag) -> None:
+        done = self._coordinator.commit(outcomes)
+        while done is None:
+            time.sleep(BUSY_S)
+            done = self._coordinator.commit(())
+            if stop.is_set() and done is None:
+                log.error("stopped while the database was away: %d files will be labelled again", len(outcomes))
+                return
+        self.account.frames += len(done.records)
+        for file in done.files:
+            if file.outcome is Outcome.CRASHED:
+                self._crashed.append(file.file)  # not an end: it is tried again, alone
+            else:
+                self.account.outcomes[file.outcome] += 1
+        self._progress(self.account)

@@ -1,0 +1,78 @@
+"""The command line. Each group of commands is one file, imported only when it is called."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import NoReturn
+
+import click
+
+from auroramon import __version__
+from auroramon.errors import AuroramonError, ConfigError
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "init": ("setup:init", "Look into a folder of frames and write a commented configuration for it."),
+    "run": ("run:run", "Watch the cameras' folders and label every frame that arrives."),
+    "backfill": ("backfill:backfill", "Label an archive: every file under the PATHs that has no label yet."),
+    "classify": ("classify:classify", "Label files without a database."),
+    "labels": ("labels:labels", "Print labels from the database."),
+    "occurrence": ("occurrence:occurrence", "Count when the aurora was there, with every denominator."),
+    "status": ("status:status", "Say how the station is: files, backlog, last frames."),
+    "quarantine": ("quarantine:quarantine", "List bad files, or have them tried again."),
+    "camera": ("camera:camera", "See what the model sees of a camera's frame."),
+    "model": ("model:model", "List, show and promote models."),
+    "config": ("setup:config", "Show the settings in force, or check a configuration."),
+    "simulate": ("simulate:simulate", "Write simulated nights as files of a camera."),
+    "demo": ("simulate:demo", "Play a simulated night through the real daemon."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command when it is called, so that `--help` answers at once."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name][0].partition(":")
+        command: click.Command = getattr(importlib.import_module(f"auroramon.cli.{module}"), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="auroramon")
+def cli() -> None:
+    """Classify every frame of an all-sky camera, and count when the aurora was there.
+
+    Without -c, each command reads AURORAMON_CONFIG, ./auroramon.toml or /etc/auroramon/auroramon.toml.
+    """
+
+
+def main() -> NoReturn:
+    """Run the command line; exit codes are 0 done, 1 failed or work left, 2 wrong usage or configuration."""
+    try:
+        code = cli.main(standalone_mode=False)
+    except click.exceptions.Abort:
+        click.echo("auroramon: stopped", err=True)
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except ConfigError as error:
+        click.echo(f"auroramon: {error}", err=True)
+        sys.exit(2)
+    except AuroramonError as error:
+        click.echo(f"auroramon: {error}", err=True)
+        sys.exit(1)
+    except BrokenPipeError:
+        # The reader of our output left, as `head` does: that is no failure of ours.
+        sys.stderr.close()
+        sys.exit(0)
+    sys.exit(code if isinstance(code, int) else 0)

@@ -1,0 +1,154 @@
+"""`auroramon backfill`: an archive, once and for all."""
+
+from __future__ import annotations
+
+import json
+import logging
+import signal
+import threading
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from auroramon.cli.options import UTC_TIME, config_option, model_options, settings_of, start_log
+from auroramon.errors import ConfigError, NoDatabaseError
+from auroramon.types import Outcome
+
+if TYPE_CHECKING:
+    from auroramon.archive import ReadAhead
+    from auroramon.backfill import Account
+    from auroramon.config import Settings
+    from auroramon.labeller import Labeller
+    from auroramon.sources.arrivals import Problem
+
+log = logging.getLogger(__name__)
+
+
+@click.command(short_help="Label an archive: every file under the PATHs that has no label yet.")
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--workers", default="auto", show_default=True, help="Worker processes: a number, or auto for all cores.")
+@click.option("--since", type=UTC_TIME, help="Only files of this time (UTC) or later.")
+@click.option("--until", type=UTC_TIME, help="Only files before this time (UTC).")
+@click.option("--dry-run", is_flag=True, help="Say how many files would be labelled, and change nothing.")
+@click.option("--json", "as_json", is_flag=True, help="The final account as JSON on stdout.")
+@model_options
+@config_option
+def backfill(
+    paths: tuple[Path, ...],
+    workers: str,
+    since: datetime | None,
+    until: datetime | None,
+    dry_run: bool,
+    as_json: bool,
+    config: Path | None,
+    path: Path | None,
+    precision: str | None,
+    backend: str | None,
+) -> int:
+    """Label every readable file under the PATHs that has no label of the model yet.
+
+    It can be stopped at any moment and goes on where it stopped. Exit code 0 when every file is labelled, skipped or
+    quarantined; 1 when work was left.
+    """
+    settings = settings_of(config, overrides={"model": {"path": path, "precision": precision, "backend": backend}})
+    start_log(settings.log.level)
+    for given in paths:
+        if not given.exists():
+            raise ConfigError(f"{given}: there is no such file or folder")
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    from auroramon.archive import Archive, Period, ReadAhead
+    from auroramon.assemble import make_labeller
+
+    labeller = make_labeller(settings, settings.model.threads or 1)
+    archive = Archive(paths, labeller.cameras, Period(since, until), _report)
+    listing = ReadAhead(archive, stop)
+    if dry_run:
+        return _dry_run(settings, labeller, listing)
+    return _label(settings, labeller, listing, _worker_count(workers), stop, as_json)
+
+
+def _report(problem: Problem) -> None:
+    log.warning("%s", problem.sentence)
+
+
+def _worker_count(text: str) -> int:
+    from auroramon.assemble import available_cores
+
+    if text == "auto":
+        return available_cores()
+    if text.isdigit() and int(text) > 0:
+        return int(text)
+    raise click.BadParameter(f"{text!r} is neither a number of processes nor auto", param_hint="--workers")
+
+
+def _dry_run(settings: Settings, labeller: Labeller, listing: ReadAhead) -> int:
+    """Count what would be done; make no database where there is none."""
+    from auroramon.backfill import cut
+    from auroramon.store.store import open_store
+
+    try:
+        store = open_store(settings.database_url, create=False)
+    except NoDatabaseError:
+        store = None
+    model = 0
+    if store is not None:
+        model = next((row.id for row in store.models() if row.digest == labeller.bundle.digest), 0)
+    files = size = 0
+    for batch in cut(listing):
+        wanted = batch if store is None else store.needs_label(batch, model)
+        files += len(wanted)
+        size += sum(file.size for file in wanted)
+    if store is not None:
+        store.close()
+    click.echo(f"{files} of {listing.listed} files would be labelled ({size / 1e6:.1f} MB); nothing was changed")
+    return 0
+
+
+def _label(
+    settings: Settings, labeller: Labeller, listing: ReadAhead, workers: int, stop: threading.Event, as_json: bool
+) -> int:
+    from auroramon.assemble import LabellerRecipe
+    from auroramon.backfill import Backfill
+    from auroramon.cli.job import begin
+    from auroramon.cli.progress import shown
+    from auroramon.coordinator import Coordinator, utc_now
+    from auroramon.executors.pool import PoolExecutor
+
+    recipe = LabellerRecipe(settings, settings.model.threads or 1)
+    store, job = begin(settings, labeller, "backfill", settle_s=0.0)
+    pool, isolated = PoolExecutor(recipe, workers), PoolExecutor(recipe, workers=1, in_hand=1)
+    try:
+        with shown(listing) as progress:
+            work = Backfill(Coordinator(store, job, None), pool, isolated, progress)
+            relabelled = work.relabel(labeller.bundle.head, stop)
+            account = work.run(listing, stop)
+        store.update_expected(utc_now())
+    finally:
+        pool.close()
+        isolated.close()
+        store.end_run(job.run, utc_now())
+        store.close()
+    account.relabelled = relabelled
+    _tell(account, store.place, as_json)
+    return 1 if account.left or stop.is_set() else 0
+
+
+def _tell(account: Account, place: str, as_json: bool) -> None:
+    counts = {word.value: account.outcomes[word] for word in Outcome} | {
+        "listed": account.listed, "left": account.left, "frames": account.frames, "relabelled": account.relabelled,
+    }  # fmt: skip
+    if as_json:
+        click.echo(json.dumps(counts | {"database": place}))
+        return
+    words = ", ".join(f"{counts[word.value]} {word.value.replace('_', ' ')}" for word in Outcome if counts[word.value])
+    click.echo(f"{account.listed} files: {words or 'nothing to do'}; {account.frames} frames labelled, in {place}")
+    if account.relabelled:
+        click.echo(f"{account.relabelled} frames labelled from their stored embeddings")
+    if account.outcomes[Outcome.QUARANTINED]:
+        click.echo("`auroramon quarantine list` says why files are in quarantine")
+    if account.left:
+        click.echo(f"{account.left} files still have work: call the same command again")

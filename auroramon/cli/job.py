@@ -1,0 +1,57 @@
+"""Opens the database for a run, and enters who works there with which model."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from auroramon import __version__
+from auroramon.coordinator import Job, utc_now
+from auroramon.store.results import CameraPlace, ModelRow
+from auroramon.store.store import open_store
+
+if TYPE_CHECKING:
+    from auroramon.config import Settings
+    from auroramon.labeller import Labeller
+    from auroramon.store.results import Source
+    from auroramon.store.store import Store
+
+
+def begin(settings: Settings, labeller: Labeller, source: Source, settle_s: float) -> tuple[Store, Job]:
+    """Open the database, upgrade it if need be, and start a run in it.
+
+    Raises:
+        StoreError: the database cannot be used; nothing was read yet.
+    """
+    bundle = labeller.bundle
+    store = open_store(settings.database_url)
+    now = utc_now()
+    store.register_cameras(
+        [
+            CameraPlace(
+                camera.name, camera.site, camera.latitude, camera.longitude, camera.cadence_s, camera.sun_below_deg
+            )
+            for camera in settings.camera
+        ]
+    )
+    model = store.register_model(
+        ModelRow(
+            name=bundle.name,
+            digest=bundle.digest,
+            embedder_digest=bundle.embedder_digest,
+            labels=bundle.labels,
+            threshold=bundle.head.threshold,
+            created=datetime.fromisoformat(bundle.provenance.created),
+        )
+    )
+    run = store.start_run(
+        "run" if source == "live" else source,
+        now=now,
+        code_version=__version__,
+        backend=labeller.backend.name,
+        precision=labeller.backend.precision,
+        settings_digest=hashlib.sha256(settings.model_dump_json().encode()).hexdigest(),
+    )
+    store.recover(run, now)
+    return store, Job(run, model, source, settle_s)

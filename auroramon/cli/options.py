@@ -1,0 +1,92 @@
+"""What every command shares: -c, the log, and how settings are found."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from auroramon.errors import ConfigError
+
+if TYPE_CHECKING:
+    from auroramon.config import Settings
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+class UtcTime(click.ParamType[datetime]):
+    """A date or a time, ISO 8601; without a zone it is UTC."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        if isinstance(value, datetime):
+            return value
+        try:
+            time = datetime.fromisoformat(value)
+        except ValueError:
+            self.fail(f"{value!r} is no date or time such as 2026-01-31 or 2026-01-31T22:00", param, ctx)
+        return time.replace(tzinfo=UTC) if time.utcoffset() is None else time.astimezone(UTC)
+
+
+UTC_TIME = UtcTime()
+
+
+def config_option(command: Command) -> Command:
+    """Add -c/--config to a command."""
+    return click.option(
+        "-c",
+        "--config",
+        type=click.Path(path_type=Path, dir_okay=False),
+        help="Configuration file (TOML).",
+    )(command)
+
+
+def model_options(command: Command) -> Command:
+    """Add the flags that choose the model and what runs it."""
+    for option in (
+        click.option("--precision", type=click.Choice(["auto", "float32", "int8"]), help="Which graph of the model."),
+        click.option("--backend", type=click.Choice(["auto", "onnx"]), help="What runs the network."),
+        click.option("--model", "path", type=click.Path(path_type=Path, file_okay=False), help="Model bundle folder."),
+    ):
+        command = option(command)
+    return command
+
+
+def settings_of(
+    config: Path | None, *, need_file: bool = False, overrides: Mapping[str, Mapping[str, Any]] | None = None
+) -> Settings:
+    """Read the settings of a command.
+
+    Args:
+        config: value of -c.
+        need_file: True where a command makes no sense on defaults.
+        overrides: values of flags by table; those that are None were not given.
+
+    Raises:
+        ConfigError: no file where one is needed, or anything wrong in it.
+    """
+    from auroramon.config import find_config, load_settings
+
+    file = find_config(config, os.environ)
+    if need_file and file is None:
+        raise ConfigError(
+            "there is no configuration: give -c FILE, set AURORAMON_CONFIG, or write ./auroramon.toml with "
+            "`auroramon init FOLDER`"
+        )
+    given = {table: {k: v for k, v in keys.items() if v is not None} for table, keys in (overrides or {}).items()}
+    return load_settings(file, {table: keys for table, keys in given.items() if keys})
+
+
+def start_log(level: str) -> None:
+    """Send the log to stderr, one line an event; under systemd the journal adds the time."""
+    stamp = "" if "JOURNAL_STREAM" in os.environ else "%(asctime)s "
+    logging.basicConfig(
+        level=level.upper(), format=f"{stamp}%(levelname)s %(message)s", datefmt="%Y-%m-%dT%H:%M:%S%z", force=True
+    )
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # a migration is told by the store, in one line

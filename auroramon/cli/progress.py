@@ -1,0 +1,71 @@
+"""Shows how far a backfill is: a bar on a terminal, a line now and then in a log."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from auroramon.types import Outcome
+
+if TYPE_CHECKING:
+    from auroramon.archive import ReadAhead
+    from auroramon.backfill import Account
+
+log = logging.getLogger(__name__)
+
+LINE_S = 10.0
+
+
+@contextmanager
+def shown(listing: ReadAhead) -> Iterator[Callable[[Account], None]]:
+    """Give a function to be called with the account as it grows."""
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    if console.is_terminal:
+        with _bar(console, listing) as update:
+            yield update
+    else:
+        yield _lines(listing)
+
+
+def _lines(listing: ReadAhead) -> Callable[[Account], None]:
+    begun = told = time.monotonic()
+
+    def update(account: Account) -> None:
+        nonlocal told
+        now = time.monotonic()
+        if now - told >= LINE_S:
+            told = now
+            total = f"{listing.listed} files" if listing.complete else f"{listing.listed} files listed so far"
+            log.info("%d of %s done, %.0f frames/s", account.ended, total, account.frames / (now - begun))
+
+    return update
+
+
+@contextmanager
+def _bar(console, listing: ReadAhead) -> Iterator[Callable[[Account], None]]:  # type: ignore[no-untyped-def]
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    begun = time.monotonic()
+    columns = (
+        TextColumn("files"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]:.0f} frames/s"),
+        TimeRemainingColumn(), TextColumn("{task.fields[bad]}"),
+    )  # fmt: skip
+    with Progress(*columns, console=console) as progress:
+        task = progress.add_task("files", total=None, rate=0.0, bad="")
+
+        def update(account: Account) -> None:
+            bad = account.outcomes[Outcome.QUARANTINED]
+            progress.update(
+                task,
+                completed=account.ended,
+                total=listing.listed if listing.complete else None,
+                rate=account.frames / (time.monotonic() - begun),
+                bad=f"{bad} in quarantine" if bad else "",
+            )
+
+        yield update

@@ -1,0 +1,106 @@
+"""The one writer of a run: what labellers found goes through here into the database, and is counted afterwards."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+from auroramon.errors import StoreBusyError
+from auroramon.metrics import Metrics
+from auroramon.store.results import Committed, FileResult, Source
+from auroramon.store.store import Store, in_parts
+from auroramon.types import FileOutcome, LabelRecord, Outcome
+
+log = logging.getLogger(__name__)
+
+RETRY_AFTER = timedelta(seconds=30)
+"""A file that was not ready is tried again after this long."""
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """On whose behalf outcomes are written."""
+
+    run: int
+    model: int
+    source: Source
+    settle_s: float  # an empty file older than this is no file that is still being written
+
+
+class Coordinator:
+    """Commits outcomes, and keeps those that the database does not take for now.
+
+    Args:
+        store: the database.
+        job: the run they belong to.
+        metrics: counted after each commit; None in a backfill, whose frames are history.
+        clock: the time now, aware UTC.
+    """
+
+    def __init__(
+        self, store: Store, job: Job, metrics: Metrics | None, clock: Callable[[], datetime] = utc_now
+    ) -> None:
+        self.store = store
+        self.job = job
+        self._metrics = metrics
+        self._clock = clock
+        self._kept: list[FileOutcome] = []
+
+    @property
+    def kept(self) -> int:
+        """Number of outcomes that wait for the database."""
+        return len(self._kept)
+
+    def commit(self, outcomes: Iterable[FileOutcome]) -> Committed | None:
+        """Write outcomes, and those kept from before.
+
+        Returns:
+            What was written; None when the database cannot be used for now: what was not written is kept, call again.
+
+        Raises:
+            StoreError: the database is damaged or refuses.
+        """
+        now = self._clock()
+        self._kept += [judge_empty(outcome, now, self.job.settle_s) for outcome in outcomes]
+        files: list[FileResult] = []
+        records: list[LabelRecord] = []
+        for part in list(in_parts(self._kept)):
+            try:
+                done = self.store.commit(
+                    self.job.run, part, model=self.job.model, source=self.job.source, now=now, retry_after=RETRY_AFTER
+                )
+            except StoreBusyError as error:
+                log.warning("%d files keep their labels in memory: %s", len(self._kept), error)
+                if self._metrics is not None:
+                    self._metrics.store_failures.inc()
+                return None
+            self._kept = self._kept[len(part) :]
+            self._tell(done)
+            if self._metrics is not None:
+                self._metrics.count_commit(part, done)
+            files += done.files
+            records += done.records
+        return Committed(tuple(files), tuple(records))
+
+    @staticmethod
+    def _tell(done: Committed) -> None:
+        """Log what a person should know of: files that gave less than a label for every frame."""
+        for file in done.files:
+            if file.outcome in {Outcome.QUARANTINED, Outcome.CRASHED}:
+                log.warning("%s %s: %s", file.outcome.value, file.file.path, file.reason)
+            elif file.reason:
+                log.info("%s %s: %s", file.outcome.value, file.file.path, file.reason)
+
+
+def judge_empty(outcome: FileOutcome, now: datetime, settle_s: float) -> FileOutcome:
+    """Quarantine a file of zero bytes that is older than the settle time: nobody is writing it any more."""
+    stale = now.timestamp() - outcome.file.mtime_ns / 1e9 >= settle_s
+    if outcome.outcome is Outcome.NOT_READY and outcome.file.size == 0 and stale:
+        return replace(outcome, outcome=Outcome.QUARANTINED, reason="the file is empty")
+    return outcome

@@ -1,0 +1,195 @@
+"""The live loop: arrivals in, claimed, labelled, committed, counted; and what to do when any of it fails.
+
+What is promised: a file that was once seen is in the database as labelled, skipped, quarantined or pending, whatever
+happens to this process; a frame has one label of a model, however often it was offered.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from auroramon.coordinator import Coordinator, utc_now
+from auroramon.errors import StoreBusyError
+from auroramon.metrics import Metrics
+from auroramon.ports import Executor, StopFlag
+from auroramon.sources.outbox import Arrival
+from auroramon.sources.watch import FolderWatch
+from auroramon.types import FileStat, Health
+
+log = logging.getLogger(__name__)
+
+TICK_S = 0.5  # longest wait while nothing arrives
+CLAIM = 8  # files taken in hand at once: a fresh frame waits for at most so many older ones
+OLDEST_EVERY = 4  # each fourth claim from a backlog is its oldest, so that it drains from both ends
+AWAY_S = 2.0  # wait before a database that was away is asked again
+REPORT_S = 10.0  # between counts of the whole database
+HEARTBEAT_S = 30.0
+PATIENCE_S = 120.0  # a loop that has not turned for so long is hung
+MOST_UNOFFERED = 100_000  # files kept in memory while the database is away; beyond it the folders are listed again
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the loop is made of."""
+
+    watch: FolderWatch
+    coordinator: Coordinator
+    executor: Executor  # labels in this process: the least latency
+    isolated: Executor  # labels one file at a time in a process that may die
+    metrics: Metrics
+
+
+class Service:
+    """Labels what arrives until it is told to stop."""
+
+    def __init__(self, parts: Parts, clock: Callable[[], datetime] = utc_now) -> None:
+        self._parts = parts
+        self._store = parts.coordinator.store
+        self._run = parts.coordinator.job.run
+        self._clock = clock
+        self._unoffered: list[FileStat] = []
+        self._noticed: dict[str, float] = {}  # path -> monotonic time of its arrival, until its labels are committed
+        self._claims = 0
+        self._busy = True
+        self._away_until = 0.0  # monotonic; the database is left alone until then
+        self._beat = time.monotonic()
+        self._next_report = self._next_heartbeat = 0.0
+
+    def serve(self, stop: StopFlag) -> None:
+        """Work until `stop` is set; the files in hand are finished and committed.
+
+        Raises:
+            StoreError: the database is damaged: going on could only hide it.
+        """
+        try:
+            for batch in self._parts.watch.arrivals(stop, self._wait):
+                self._beat = time.monotonic()
+                self._notice(batch)
+                if self._beat >= self._away_until:
+                    self._busy = self._step(stop)
+                self._keep_house()
+        finally:
+            self._parts.isolated.close()
+            self._parts.executor.close()
+            self._end()
+
+    def health(self) -> Health:
+        """Say what is wrong, from any thread."""
+        problems = []
+        silent = time.monotonic() - self._beat
+        if silent > PATIENCE_S:
+            problems.append(f"the loop has not turned for {silent:.0f} s")
+        for state in self._parts.watch.state():
+            if not state.up:
+                problems.append(f"{state.camera}: {state.reason}")
+        if self._away_until:
+            problems.append("the database cannot be written; labels wait in memory")
+        return Health(tuple(problems))
+
+    def _wait(self) -> float:
+        """Give how long to wait for arrivals: not at all while there is work."""
+        return 0.0 if self._busy and not self._away_until else TICK_S
+
+    def _notice(self, batch: Sequence[Arrival]) -> None:
+        """Take arrivals into memory; the next step brings them into the database."""
+        for arrival in batch:
+            if arrival.how == "listed":
+                continue
+            self._noticed.setdefault(arrival.file.path, self._beat)
+        self._unoffered += [arrival.file for arrival in batch]
+        if len(self._unoffered) > MOST_UNOFFERED:
+            log.error("the database has been away for %d files: the folders will be listed again", MOST_UNOFFERED)
+            self._unoffered.clear()
+            self._noticed.clear()
+            self._parts.watch.relist()
+
+    def _step(self, stop: StopFlag) -> bool:
+        """Do one piece of work; say whether there may be more.
+
+        Waiting outcomes come first, then what just arrived, then the backlog, then one suspect.
+        """
+        try:
+            if self._parts.coordinator.kept and self._parts.coordinator.commit(()) is None:
+                raise StoreBusyError("outcomes still wait")
+            fresh = self._claim_arrivals() or self._claim_backlog()
+            suspects = () if fresh else self._claim_suspect()
+            self._away_until = 0.0
+        except StoreBusyError as error:
+            self._stay_away(error)
+            return True
+        if fresh:
+            self._work(self._parts.executor, fresh, stop)
+        if suspects:
+            self._work(self._parts.isolated, suspects, stop)
+        return bool(fresh or suspects or self._unoffered)
+
+    def _stay_away(self, error: StoreBusyError) -> None:
+        if not self._away_until:
+            log.error("the database is away, work goes on in memory: %s", error)
+        self._parts.metrics.store_failures.inc()
+        self._away_until = time.monotonic() + AWAY_S
+
+    def _claim_arrivals(self) -> Sequence[FileStat]:
+        """Bring what arrived into the database; take it in hand at once where it is little."""
+        if not self._unoffered:
+            return ()
+        now = self._clock()
+        if len(self._unoffered) <= CLAIM:
+            claimed = self._store.claim_files(self._run, self._unoffered, now=now)
+            self._unoffered = []
+            return claimed.fresh
+        self._store.offer(self._unoffered, now=now)
+        self._unoffered = []
+        return ()
+
+    def _claim_backlog(self) -> Sequence[FileStat]:
+        oldest = self._claims % OLDEST_EVERY == OLDEST_EVERY - 1
+        fresh = self._store.claim(self._run, CLAIM, self._clock(), newest_first=not oldest)
+        self._claims += bool(fresh)
+        return fresh
+
+    def _claim_suspect(self) -> Sequence[FileStat]:
+        return self._store.claim(self._run, 1, self._clock(), suspects=True)
+
+    def _work(self, executor: Executor, files: Sequence[FileStat], stop: StopFlag) -> None:
+        for outcomes in executor.run([files], stop):
+            done = self._parts.coordinator.commit(outcomes)
+            committed = time.monotonic()
+            if done is None:
+                self._away_until = committed + AWAY_S
+                return
+            for file in done.files:
+                noticed = self._noticed.pop(file.file.path, None)
+                if noticed is not None:
+                    self._parts.metrics.latency.labels(file.file.camera).observe(committed - noticed)
+
+    def _keep_house(self) -> None:
+        """Refresh what costs a query or a look around, every few seconds."""
+        if self._away_until:
+            return
+        try:
+            if self._beat >= self._next_heartbeat:
+                self._next_heartbeat = self._beat + HEARTBEAT_S
+                now = self._clock()
+                self._store.heartbeat(self._run, now)
+                self._store.update_expected(now, [state.camera for state in self._parts.watch.state()])
+            if self._beat >= self._next_report:
+                self._next_report = self._beat + REPORT_S
+                self._parts.metrics.show_account(self._store.account())
+                self._parts.metrics.show_watches(self._parts.watch.state())
+        except StoreBusyError as error:
+            self._stay_away(error)
+
+    def _end(self) -> None:
+        """Write what is still in memory, and give back what was claimed and not begun."""
+        coordinator = self._parts.coordinator
+        try:
+            if coordinator.kept:
+                coordinator.commit(())
+            self._store.end_run(self._run, now=self._clock())
+        except StoreBusyError as error:
+            log.warning("the database is away at the end (%s): these files will be labelled again", error)
