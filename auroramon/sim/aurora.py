@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from auroramon.sim.fields import VARIANTS, FloatArray, sample, smoothstep, tile
+from auroramon.sim.fields import VARIANTS, FloatArray, f32, sample, smoothstep, tile
 from auroramon.sim.geometry import EmissionGrid, SkyGeometry
 
 
@@ -156,7 +156,7 @@ def layer_weights(band: str, heights: tuple[float, ...], hardness: float) -> Flo
         away = (h - peak - shift) / np.where(h < peak + shift, below, above)
         # Steep below, a long tail above, as Chapman layers have.
         value = np.where(away < 0, np.exp(-(away**2)), np.exp(-(np.abs(away) ** 1.3))) * thickness
-        return (value / max(value.sum(), 1e-9)).astype(np.float32)
+        return f32(value / max(float(value.sum()), 1e-9))
 
     if band == "colour":
         return sum(
@@ -227,7 +227,7 @@ def _curtain(grid: EmissionGrid, x: FloatArray, y: FloatArray, form: Curtain, t:
         fine = _noise(u + flow, v * 0.15, form.ray_km * 2, form.seed + 41)
         visible = np.clip(np.float32(form.ray_km) / grid.pixel_km - 0.6, 0, 1)
         light *= 1 - np.float32(form.rays) * visible * (1 - smoothstep(fine, -0.8, 1.2))
-    return light
+    return f32(light)
 
 
 def _veil(x: FloatArray, y: FloatArray, form: Veil, t: float) -> FloatArray:
@@ -248,4 +248,4 @@ def _veil(x: FloatArray, y: FloatArray, form: Veil, t: float) -> FloatArray:
             phase = 2 * np.pi * (t / form.pulse_s + _noise(u, v, form.patch_km * 2, form.seed + 13))
             patch *= 0.55 + 0.45 * np.cos(phase)
         light *= 1 - np.float32(form.patches) * (1 - patch)
-    return light
+    return f32(light)

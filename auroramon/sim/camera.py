@@ -93,7 +93,7 @@ def random_camera(rng: np.random.Generator, name: str) -> SimCamera:
     gamma = float(rng.uniform(0.38, 0.75)) if style in ("gamma", "stretched") else 1.0
     exposure = _exposure(rng, style, gamma, sensitive)
     # Signal to noise of the dark sky: real frames are cleaner than one expects, a few are much worse.
-    clean = float(np.exp(rng.normal(np.log(22 if not narrow else 12), 0.7)))
+    clean = float(np.exp(rng.normal(np.log(10 if narrow or style == "cropped" else 22), 0.7)))
     noise = exposure / max(clean, 2.0)
     share = float(rng.beta(2, 2))
     return SimCamera(
@@ -177,7 +177,7 @@ def _edge_zenith(rng: np.random.Generator, style: Style) -> float:
 def _exposure(rng: np.random.Generator, style: Style, gamma: float, sensitive: bool) -> float:
     """What fraction of full scale the dark sky reaches: consumer files show it as a dark grey."""
     if style == "gamma":
-        return float((rng.uniform(12, 90) / 255) ** (1 / gamma))
+        return float((rng.uniform(20, 90) / 255) ** (1 / gamma))
     return float(10 ** rng.uniform(-1.7, -0.8)) if sensitive else float(10 ** rng.uniform(-2.5, -1.4))
 
 

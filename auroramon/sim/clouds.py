@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from auroramon.sim.fields import VARIANTS, FloatArray, Texture, sample, smoothstep, tile
+from auroramon.sim.fields import VARIANTS, FloatArray, Texture, f32, sample, smoothstep, tile
 from auroramon.sim.geometry import SkyGeometry
 
 CloudKind = Literal["overcast", "stratus", "cumulus", "cirrus", "fog"]
@@ -52,7 +52,7 @@ def random_clouds(rng: np.random.Generator, kind: CloudKind | None = None) -> Cl
         stretch_deg=float(rng.uniform(0, 180)),
         roughness=float(rng.uniform(0.1, 0.5) if kind != "cumulus" else rng.uniform(0.4, 1)),
         relief=float(rng.uniform(0.0, 0.25) if kind in ("fog",) else rng.uniform(0.1, 0.6)),
-        brightness=float(10 ** rng.uniform(-0.7, 0.75)),
+        brightness=float(10 ** rng.uniform(-0.45, 0.75)),
         warm=float(rng.beta(1, 1)),
         east=0.0,
         north=0.0,
@@ -87,4 +87,4 @@ def underside(geometry: SkyGeometry, clouds: Clouds, relief: FloatArray, horizon
     `horizon` is the light of the town's dome at each pixel, (H,W).
     """
     shade = np.exp(np.float32(0.5 * clouds.relief) * np.clip(relief, -2.2, 2.2))
-    return (np.float32(clouds.brightness) + horizon * np.float32(0.8 + 0.3 * clouds.brightness)) * shade
+    return f32((np.float32(clouds.brightness) + horizon * np.float32(0.8 + 0.3 * clouds.brightness)) * shade)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from auroramon.sim.camera import SimCamera
-from auroramon.sim.fields import FloatArray, blur
+from auroramon.sim.fields import FloatArray, blur, f32
 from auroramon.sim.geometry import SkyGeometry
 from auroramon.sim.station import Station
 
@@ -32,11 +32,16 @@ def expose(geometry: SkyGeometry, rim: FloatArray, light: FloatArray, factor: fl
     return _bloom(x) if camera.blooming else x
 
 
-def exposure_factor(geometry: SkyGeometry, light: FloatArray) -> float:
-    """1, or less for a sky that would burn out: observers and automatic cameras both avoid that."""
-    inside = light.mean(axis=0)[geometry.inside > 0.5]
-    sky = float(np.partition(inside, inside.size * 6 // 10)[inside.size * 6 // 10]) * geometry.camera.exposure
-    return min(1.0, (0.2 if geometry.camera.auto_exposure else 0.45) / max(sky, 1e-9))
+def exposure_factor(camera: SimCamera, sky: FloatArray) -> float:
+    """1, or less for a sky that would burn out: observers and automatic cameras both avoid that.
+
+    `sky` holds the brightness of pixels of the sky, of any shape; dark sky is 1.
+    """
+    if sky.size == 0:
+        return 1.0
+    k = sky.size * 6 // 10
+    level = float(np.partition(sky, k, axis=None).flat[k]) * camera.exposure
+    return min(1.0, (0.2 if camera.auto_exposure else 0.45) / max(level, 1e-9))
 
 
 def _bloom(x: FloatArray) -> FloatArray:
@@ -83,7 +88,7 @@ def to_gamma(x: FloatArray, gamma: float) -> FloatArray:
     """x ** gamma for 0..1, by a table: a power is slow and 4096 steps are finer than 8 bits."""
     if gamma == 1:
         return x
-    table: FloatArray = (np.arange(4097, dtype=np.float32) / 4096) ** np.float32(2 * gamma)
+    table = f32((np.arange(4097) / 4096) ** (2 * gamma))
     return table.take((np.sqrt(x) * np.float32(4096)).astype(np.int32))
 
 
@@ -93,10 +98,10 @@ def write(geometry: SkyGeometry, place: Station, x: FloatArray) -> NDArray[Any]:
     if camera.style == "cropped":
         return _cropped(geometry, x)
     if camera.style == "raw":
-        return np.rint(x[0] * camera.full_scale).astype(np.uint16)
+        counts: NDArray[np.uint16] = np.rint(x[0] * camera.full_scale).astype(np.uint16)
+        return counts
     if camera.style == "stretched":
-        low, high = np.percentile(x.ravel()[::7], (0.5, 99.5))
-        x = np.clip((x - low) / max(high - low, 1e-6), 0, 1)
+        x = _stretch(x, x.ravel()[::7])
     v = to_gamma(x, camera.gamma)
     v = np.maximum(v, place.caption * 0.9)
     pixels = np.rint(v * 255).astype(np.uint8)
@@ -111,9 +116,14 @@ def write(geometry: SkyGeometry, place: Station, x: FloatArray) -> NDArray[Any]:
 def _cropped(geometry: SkyGeometry, x: FloatArray) -> NDArray[np.uint16]:
     """In the way of the OATH images: black outside the disc, stretched from the 0.5 to the 99.5 percentile."""
     inside = geometry.disc_radius <= 1
-    low, high = np.percentile(x[0][inside][::5], (0.5, 99.5))
-    v = np.clip((x[0] - low) / max(high - low, 1e-6), 0, 1) * inside
-    return np.rint(v * 65535).astype(np.uint16)
+    counts: NDArray[np.uint16] = np.rint(_stretch(x[0], x[0][inside][::5]) * inside * 65535).astype(np.uint16)
+    return counts
+
+
+def _stretch(x: FloatArray, population: FloatArray) -> FloatArray:
+    """From the 0.5 to the 99.5 percentile of a population to 0..1."""
+    low, high = (float(v) for v in np.percentile(population, (0.5, 99.5)))
+    return f32(np.clip((x - low) / max(high - low, 1e-6), 0, 1))
 
 
 def through_jpeg(pixels: NDArray[Any], quality: int) -> NDArray[Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ VARIANTS = 4
 # Texture -> (lowest wave number, highest wave number, exponent of the amplitude spectrum).
 _SPECTRA: dict[Texture, tuple[float, float, float]] = {
     "smooth": (4.0, 22.0, 0.0),
-    "cloud": (3.0, 90.0, 1.75),
+    "cloud": (3.0, 95.0, 1.5),
     "wisp": (5.0, 100.0, 1.35),
 }
 
@@ -48,6 +48,11 @@ def tile(texture: Texture, variant: int, smoothed: float = 0.0) -> FloatArray:
     out: FloatArray = np.pad(values, (0, 1), mode="wrap").astype(np.float32)
     out.flags.writeable = False
     return out
+
+
+def f32(values: NDArray[Any]) -> FloatArray:
+    """The values as float32; not copied where they are already."""
+    return values.astype(np.float32, copy=False)
 
 
 def sample(values: FloatArray, x: FloatArray, y: FloatArray) -> FloatArray:
@@ -80,7 +85,7 @@ def sample(values: FloatArray, x: FloatArray, y: FloatArray) -> FloatArray:
 
 def smoothstep(values: FloatArray, low: float, high: float) -> FloatArray:
     """0 below `low`, 1 above `high`, smooth between."""
-    t = np.clip((values - np.float32(low)) * np.float32(1 / (high - low)), 0, 1)
+    t: FloatArray = np.clip((values - np.float32(low)) * np.float32(1 / (high - low)), 0, 1)
     return t * t * (3 - 2 * t)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from auroramon.sim.camera import Projection, SimCamera
-from auroramon.sim.fields import FloatArray
+from auroramon.sim.fields import FloatArray, f32
 from auroramon.types import Disc
 
 EARTH_KM = 6371.0
@@ -67,7 +67,7 @@ class SkyGeometry:
         c, s = np.float32(np.cos(turn)), np.float32(np.sin(turn))
         forward, side = (n * c + e * s) / norm, (e * c - n * s) / norm
         hand = np.float32(1 if self.camera.flip else -1)
-        return self.disc.x + hand * side * r, self.disc.y - forward * r
+        return f32(self.disc.x + hand * side * r), f32(self.disc.y - forward * r)
 
 
 def frame_shape(camera: SimCamera, size: int | None) -> tuple[int, int]:
@@ -94,12 +94,12 @@ def sky_geometry(camera: SimCamera, size: int | None = None) -> SkyGeometry:
     forward, side = -y / safe, hand * x / safe
     e = (side * np.cos(turn) + forward * np.sin(turn)) * np.sin(zenith)
     n = (forward * np.cos(turn) - side * np.sin(turn)) * np.sin(zenith)
-    east, north, up = _tilt(camera, _f32(e), _f32(n), _f32(np.cos(zenith)), inverse=False)
+    east, north, up = _tilt(camera, f32(e), f32(n), f32(np.cos(zenith)), inverse=False)
     altitude = np.degrees(np.arcsin(np.clip(up, -1, 1)))
     low = np.maximum(up, 0.0)
     flat = np.maximum(np.hypot(east, north), 1e-6)
     spread = np.minimum(_ground_km(np.maximum(low, 0.01), 3.0) / 3.0, 40.0)
-    cloud_east, cloud_north = _f32(east / flat * spread), _f32(north / flat * spread)
+    cloud_east, cloud_north = f32(east / flat * spread), f32(north / flat * spread)
     step = np.hypot(*np.gradient(cloud_east)) + np.hypot(*np.gradient(cloud_north))
     grid = _emission_grid(max(48, int(2.0 * disc.radius)))
     heights = _heights(camera, disc.radius)
@@ -109,20 +109,20 @@ def sky_geometry(camera: SimCamera, size: int | None = None) -> SkyGeometry:
         shape=(height, width),
         disc=disc,
         pixel=disc.radius / camera.edge_zenith_deg,
-        disc_radius=_f32(r),
-        inside=_f32(np.clip((1 - r) * disc.radius + 0.5, 0, 1)),
+        disc_radius=f32(r),
+        inside=f32(np.clip((1 - r) * disc.radius + 0.5, 0, 1)),
         east=east,
         north=north,
         up=up,
-        altitude=_f32(altitude),
-        azimuth=_f32(np.degrees(np.arctan2(east, north)) % 360),
-        airmass=_f32(1 / (low + 0.15 * (np.degrees(np.arcsin(low)) + 3.885) ** -1.253)),
+        altitude=f32(altitude),
+        azimuth=f32(np.degrees(np.arctan2(east, north)) % 360),
+        airmass=f32(1 / (low + 0.15 * (np.degrees(np.arcsin(low)) + 3.885) ** -1.253)),
         van_rhijn=_path(low, 95.0),
         slant=_path(low, 115.0),
         cloud_east=cloud_east,
         cloud_north=cloud_north,
-        cloud_step=_f32(step / np.sqrt(2)),
-        light_dome=_light_dome(camera, _f32(altitude), _f32(np.degrees(np.arctan2(east, north)))),
+        cloud_step=f32(step / np.sqrt(2)),
+        light_dome=_light_dome(camera, f32(altitude), f32(np.degrees(np.arctan2(east, north)))),
         grid=grid,
         heights=heights,
         sky=sky,
@@ -133,31 +133,27 @@ def sky_geometry(camera: SimCamera, size: int | None = None) -> SkyGeometry:
 def _light_dome(camera: SimCamera, altitude: FloatArray, azimuth: FloatArray) -> FloatArray:
     off = np.abs((azimuth - camera.city_azimuth_deg + 180) % 360 - 180)
     low = np.maximum(altitude, 0)
-    return _f32(np.exp(-low / 11) * np.exp(-((off / 38) ** 2)) + 0.12 * np.exp(-low / 14))
-
-
-def _f32(values: NDArray[np.floating]) -> FloatArray:
-    return values.astype(np.float32, copy=False)
+    return f32(np.exp(-low / 11) * np.exp(-((off / 38) ** 2)) + 0.12 * np.exp(-low / 14))
 
 
 def _zenith_of(r: FloatArray, projection: Projection, edge_deg: float) -> FloatArray:
     """Zenith angle in degrees at r disc radii."""
     edge = np.radians(edge_deg)
     if projection == "equidistant":
-        return _f32(r * edge_deg)
+        return f32(r * edge_deg)
     if projection == "equisolid":
-        return _f32(np.degrees(2 * np.arcsin(np.clip(r * np.sin(edge / 2), 0, 1))))
-    return _f32(np.degrees(2 * np.arctan(r * np.tan(edge / 2))))
+        return f32(np.degrees(2 * np.arcsin(np.clip(r * np.sin(edge / 2), 0, 1))))
+    return f32(np.degrees(2 * np.arctan(r * np.tan(edge / 2))))
 
 
 def _radius_of(zenith: FloatArray, projection: Projection, edge_deg: float) -> FloatArray:
     """Disc radii at a zenith angle in degrees: the inverse of `_zenith_of`."""
     if projection == "equidistant":
-        return _f32(zenith / edge_deg)
+        return f32(zenith / edge_deg)
     half, edge = np.radians(zenith) / 2, np.radians(edge_deg) / 2
     if projection == "equisolid":
-        return _f32(np.sin(half) / np.sin(edge))
-    return _f32(np.tan(half) / np.tan(edge))
+        return f32(np.sin(half) / np.sin(edge))
+    return f32(np.tan(half) / np.tan(edge))
 
 
 def _tilt(
@@ -170,19 +166,19 @@ def _tilt(
     moved = along * np.cos(t) + up * np.sin(t)
     raised = up * np.cos(t) - along * np.sin(t)
     shift = moved - along
-    return _f32(east + shift * np.sin(a)), _f32(north + shift * np.cos(a)), _f32(raised)
+    return f32(east + shift * np.sin(a)), f32(north + shift * np.cos(a)), f32(raised)
 
 
 def _ground_km(up: FloatArray, height: float) -> FloatArray:
     """Distance along the ground to the point below where a line of sight (sine of altitude) reaches a height."""
     cosine = np.sqrt(np.maximum(1 - up * up, 0))
-    return _f32(EARTH_KM * (np.arccos(np.clip(cosine * EARTH_KM / (EARTH_KM + height), -1, 1)) - np.arcsin(up)))
+    return f32(EARTH_KM * (np.arccos(np.clip(cosine * EARTH_KM / (EARTH_KM + height), -1, 1)) - np.arcsin(up)))
 
 
 def _path(up: FloatArray, height: float) -> FloatArray:
     """Van Rhijn's factor: the path through a thin layer at `height` km against that at the zenith."""
     sine2 = (1 - up * up) * (EARTH_KM / (EARTH_KM + height)) ** 2
-    return _f32(1 / np.sqrt(1 - sine2))
+    return f32(1 / np.sqrt(1 - sine2))
 
 
 @lru_cache(maxsize=8)
@@ -191,10 +187,10 @@ def _emission_grid(side: int) -> EmissionGrid:
     x, y = np.meshgrid(c, -c)
     r = np.maximum(np.hypot(x, y), 1e-6)
     up = np.cos(np.radians(np.minimum(r * MAP_EDGE_DEG, 89.9)))
-    km = _ground_km(_f32(up), FOOT_KM) * np.where(r > 1, r, 1)
-    east, north = _f32(x / r * km), _f32(y / r * km)
+    km = _ground_km(f32(up), FOOT_KM) * np.where(r > 1, r, 1)
+    east, north = f32(x / r * km), f32(y / r * km)
     step = np.hypot(np.gradient(east, axis=1), np.gradient(north, axis=1))
-    return EmissionGrid(side, east, north, _f32(step))
+    return EmissionGrid(side, east, north, f32(step))
 
 
 def _heights(camera: SimCamera, radius: float) -> tuple[float, ...]:

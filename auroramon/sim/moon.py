@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from auroramon.sim.fields import FloatArray
+from auroramon.sim.fields import FloatArray, f32
 from auroramon.sim.geometry import SkyGeometry
 from auroramon.sim.sky import splat, tint
 
@@ -29,7 +29,7 @@ def random_moon(rng: np.random.Generator) -> Moon:
         azimuth_deg=float(rng.uniform(0, 360)),
         phase=float(rng.uniform(0.25, 1.0)),
         haze=float(rng.choice((0.0, rng.beta(1.2, 2)))),
-        halo=float(rng.choice((0.0, 0.0, 0.0, rng.uniform(0.2, 1)))),
+        halo=float(rng.choice((0.0, rng.uniform(0.1, 0.6)), p=(0.93, 0.07))),
     )
 
 
@@ -60,7 +60,17 @@ def moonlit_sky(geometry: SkyGeometry, moon: Moon) -> FloatArray:
     if moon.halo > 0:
         mie = mie + np.float32(1.4 * moon.halo) * np.exp(-(((away - 22.0) / 1.3) ** 2))
     camera = geometry.camera
-    return tint(camera, (0.75, 0.95, 1.25)) * (level * rayleigh) + tint(camera, (1, 1, 1)) * (level * mie)
+    return f32(tint(camera, (0.75, 0.95, 1.25)) * (level * rayleigh) + tint(camera, (1, 1, 1)) * (level * mie))
+
+
+def moonlit_cloud(geometry: SkyGeometry, moon: Moon, depth: FloatArray) -> FloatArray:
+    """The underside of a cloud with the Moon behind, (C,H,W): brightest where it is thin and near the Moon."""
+    e, n, u = direction(moon)
+    away = np.degrees(np.arccos(np.clip(geometry.east * e + geometry.north * n + geometry.up * u, -1, 1)))
+    forward = 0.9 + 5.0 * np.exp(-away / 18)
+    through = np.exp(-0.28 * np.minimum(depth, 12)) + 0.1
+    level = np.float32(16 * brightness(moon))
+    return f32(tint(geometry.camera, (0.92, 1.0, 1.08)) * (level * forward * through))
 
 
 def disc_and_glare(geometry: SkyGeometry, moon: Moon) -> tuple[FloatArray, FloatArray]:
@@ -74,7 +84,7 @@ def disc_and_glare(geometry: SkyGeometry, moon: Moon) -> tuple[FloatArray, Float
     x0, y0 = float(col[0]), float(row[0])
     r2 = ((x + 0.5 - x0) ** 2 + (y + 0.5 - y0) ** 2) / np.float32(geometry.pixel**2)  # degrees squared
     level = np.float32(brightness(moon))
-    wings = level * np.float32(40 + 500 * camera.glare**2) / (1 + r2 / 5.0) ** 1.25
+    wings = level * np.float32(70 + 900 * camera.glare**2) / (1 + r2 / 5.0) ** 1.25
     core = level * np.float32(9000) * np.exp(-r2 / np.float32(2 * (0.8 + 1.2 * camera.glare) ** 2))
     shape = wings + core + _ghosts(geometry, x, y, x0, y0, float(level))
     white = tint(camera, (1.0, 0.98, 0.94))

@@ -27,7 +27,7 @@ from auroramon.types import AURORA_LABELS, LABELS
 __all__ = ["UNKNOWN_KINDS", "SimFrame", "draw", "draw_unknown"]
 
 TRIES = 8
-VISIBLE = {"arc": 0.22, "discrete": 0.32, "diffuse": 0.16, "moon": 0.45, "cloudy": 0.55, "clear": 0.0}
+VISIBLE = {"arc": 0.22, "discrete": 0.32, "diffuse": 0.2, "moon": 0.45, "cloudy": 0.55, "clear": 0.0}
 """What a frame must show of its class at least: contrast for aurora and Moon, hidden share of the sky for clouds."""
 
 
@@ -62,27 +62,46 @@ def draw(rng: np.random.Generator, label: str, camera: SimCamera, size: int | No
     if label not in LABELS:
         raise ValueError(f"{label!r} is no class; the simulated sky has {', '.join(LABELS)}")
     geometry, place = sky_geometry(camera, size), station(camera, size)
-    best: tuple[float, FloatArray, dict[str, float]] | None = None
+    best: tuple[float, Drawn, dict[str, float]] | None = None
     for tries in range(1, TRIES + 1):
         scene = random_scene(rng, label, geometry, place)
-        drawn = render(geometry, place, scene)
-        x, truth = show(geometry, place, label, drawn)
-        if drawn.aurora is not None and 0 < truth["visible"] < VISIBLE[label]:
-            # Aurora only adds light: a stronger one of the same form needs no new drawing.
-            more = min(1.5 * VISIBLE[label] / truth["visible"], 6.0) - 1
-            drawn = replace(drawn, total=drawn.total + more * drawn.aurora, aurora=(1 + more) * drawn.aurora)
-            x, truth = show(geometry, place, label, drawn)
+        drawn, truth = _made_visible(geometry, place, label, render(geometry, place, scene))
         truth["tries"] = tries
         if scene.moon:
             truth["moon_altitude_deg"] = scene.moon.altitude_deg
         margin = truth["visible"] - VISIBLE[label]
         if best is None or margin > best[0]:
-            best = (margin, x, truth)
+            best = (margin, drawn, truth)
         if margin >= 0:
             break
     assert best is not None  # noqa: S101 - TRIES is positive
-    pixels = detector.write(geometry, place, detector.add_noise(rng, geometry, place, best[1]))
-    return SimFrame(pixels, label, geometry.disc, camera, best[2])
+    return finish(rng, geometry, place, label, best[1], best[2])
+
+
+def finish(
+    rng: np.random.Generator, geometry: SkyGeometry, place: Station, label: str, drawn: Drawn, truth: dict[str, float]
+) -> SimFrame:
+    """The file that the camera makes of the light."""
+    light = detector.focus(geometry, drawn.total)
+    x = detector.expose(geometry, place.rim, light, truth["exposure"])
+    pixels = detector.write(geometry, place, detector.add_noise(rng, geometry, place, x))
+    return SimFrame(pixels, label, geometry.disc, geometry.camera, truth)
+
+
+def _made_visible(geometry: SkyGeometry, place: Station, label: str, drawn: Drawn) -> tuple[Drawn, dict[str, float]]:
+    """The same sky with aurora as strong as it must be to show, and what shows.
+
+    Aurora only adds light: a stronger one of the same form needs no new drawing.
+    """
+    truth = measure(geometry, place, label, drawn)
+    for _ in range(3 if drawn.aurora is not None else 0):
+        if not 0 < truth["visible"] < VISIBLE[label]:
+            break
+        more = np.float32(min(1.6 * VISIBLE[label] / truth["visible"], 6.0) - 1)
+        assert drawn.aurora is not None  # noqa: S101 - see the loop
+        drawn = replace(drawn, total=drawn.total + more * drawn.aurora, aurora=(1 + more) * drawn.aurora)
+        truth = measure(geometry, place, label, drawn)
+    return drawn, truth
 
 
 def random_scene(rng: np.random.Generator, label: str, geometry: SkyGeometry, place: Station) -> Scene:
@@ -151,8 +170,8 @@ def render(geometry: SkyGeometry, place: Station, scene: Scene) -> Drawn:
         lit = cloud.underside(geometry, scene.clouds, relief, air.mean(axis=0))
         warm = (0.8 + 0.7 * scene.clouds.warm, 1.0, 1.15 - 0.65 * scene.clouds.warm)
         cover = night_sky.tint(camera, warm) * (lit * (1 - clear))
-        if moonlit is not None:
-            cover += moonlit * ((1 - clear) * np.exp(-0.12 * depth) * 2.2)
+        if scene.moon and moonlit is not None:
+            cover += lunar.moonlit_cloud(geometry, scene.moon, depth) * (1 - clear)
             moonlit = moonlit * clear
         light = light * clear + cover
         aurora = aurora * clear if aurora is not None else None
@@ -183,20 +202,13 @@ def _at_moon(geometry: SkyGeometry, moon: Moon, clear: FloatArray) -> float:
     return float(clear[max(r - 1, 0) : r + 2, max(c - 1, 0) : c + 2].mean())
 
 
-def show(geometry: SkyGeometry, place: Station, label: str, drawn: Drawn) -> tuple[FloatArray, dict[str, float]]:
-    """The exposed frame without noise, (C,H,W), and what it shows of its class."""
-    light = detector.focus(geometry, drawn.total)
-    factor = detector.exposure_factor(geometry, light)
-    x = detector.expose(geometry, place.rim, light, factor)
-    return x, measure(geometry, place, label, drawn, factor)
-
-
-def measure(geometry: SkyGeometry, place: Station, label: str, drawn: Drawn, factor: float) -> dict[str, float]:
+def measure(geometry: SkyGeometry, place: Station, label: str, drawn: Drawn) -> dict[str, float]:
     """What a frame shows after the detector: contrasts, shares of the sky, and `visible` for its class."""
-    seen = Seen(geometry, place, drawn.total, factor)
+    seen = Seen(geometry, place, drawn.total)
     truth = {
         "hidden": drawn.hidden,
         "moon_clear": drawn.moon_clear,
+        "exposure": seen.factor,
         "saturated": seen.saturated(),
         "aurora": seen.structure(drawn.aurora) if drawn.aurora is not None else 0.0,
         "moon": seen.peak(drawn.moon) if drawn.moon is not None else 0.0,

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from auroramon.sim import detector
-from auroramon.sim.fields import FloatArray
+from auroramon.sim.fields import FloatArray, f32
 from auroramon.sim.geometry import SkyGeometry
 from auroramon.sim.station import Station
 
@@ -14,20 +14,23 @@ from auroramon.sim.station import Station
 class Seen:
     """A frame against which parts of it are measured, at half its resolution: that is quicker, and kinder to noise."""
 
-    def __init__(self, geometry: SkyGeometry, place: Station, light: FloatArray, factor: float) -> None:
-        self._geometry, self._factor = geometry, factor
+    def __init__(self, geometry: SkyGeometry, place: Station, light: FloatArray) -> None:
+        self._geometry = geometry
         self._rim = _halved(place.rim)
         self._free: NDArray[np.bool_] = _halved(place.sky) > 0.5
         self._light = _halved(light)
-        self._x = detector.expose(geometry, self._rim, self._light, factor)
+        self.factor = detector.exposure_factor(geometry.camera, self._light[:, self._free].mean(axis=0))
+        self._x = detector.expose(geometry, self._rim, self._light, self.factor)
         self._shown = self._tone(self._x)
+        # Every layer of light looks brighter towards the horizon: that is no form of aurora.
+        self._level = f32(1 / np.clip(_halved(geometry.slant), 1, 2.5)[self._free])
 
     def _tone(self, x: FloatArray) -> FloatArray:
         return detector.tone(self._geometry.camera, x[:, self._free])
 
     def _change(self, part: FloatArray) -> tuple[FloatArray, FloatArray]:
         """What a part adds to the displayed frame, and to the signal in units of the noise, over the free sky."""
-        without = detector.expose(self._geometry, self._rim, self._light - _halved(part), self._factor)
+        without = detector.expose(self._geometry, self._rim, self._light - _halved(part), self.factor)
         added = (np.minimum(self._x, 1) - np.minimum(without, 1))[:, self._free]
         noise = detector.noise_level(self._geometry, self._x[:, self._free])
         return (self._shown - self._tone(without)).max(axis=0), (added / noise).max(axis=0)
@@ -45,6 +48,8 @@ class Seen:
         change, signal = self._change(part)
         if change.size == 0:
             return 0.0
+        change *= self._level
+        signal *= self._level
         low, high = _between(change, 0.2, 0.98)
         dim, bright = _between(signal, 0.2, 0.98)
         dark, light = _between(self._shown.max(axis=0), 0.005, 0.995)

@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 
 from auroramon.sim.camera import SimCamera
-from auroramon.sim.fields import VARIANTS, FloatArray, sample, smoothstep, tile
+from auroramon.sim.fields import VARIANTS, FloatArray, f32, sample, smoothstep, tile
 from auroramon.sim.geometry import SkyGeometry
 
 RGB = tuple[float, float, float]
@@ -115,7 +115,7 @@ def twilight(geometry: SkyGeometry, sun_altitude_deg: float, sun_azimuth_deg: fl
     near = np.float32(9.0) * level * np.exp(-low / 13) * (0.06 + toward)
     overhead = level * (0.25 + 0.5 * toward * np.exp(-low / 45))
     camera = geometry.camera
-    return tint(camera, (1.5, 0.95, 0.55)) * near + tint(camera, (0.55, 0.85, 1.6)) * overhead
+    return f32(tint(camera, (1.5, 0.95, 0.55)) * near + tint(camera, (0.55, 0.85, 1.6)) * overhead)
 
 
 @lru_cache(maxsize=4)
@@ -154,7 +154,7 @@ def _milky_way(geometry: SkyGeometry, sky: Sky, pole: FloatArray, matrix: FloatA
     cloud = sample(tile("cloud", sky.star_seed), p * 55 + 3, q * 55 + b * 140)
     rift = np.exp(-(((b - 0.02 - 0.03 * cloud) / 0.035) ** 2)) * smoothstep(p, -0.3, 0.5)
     band = np.exp(-((b / 0.15) ** 2)) * (1 + 0.3 * cloud) * (0.55 + 0.45 * p)
-    return np.float32(sky.milky_way) * np.maximum(band * (1 - 0.75 * rift), 0)
+    return f32(np.float32(sky.milky_way) * np.maximum(band * (1 - 0.75 * rift), 0))
 
 
 def _stars(geometry: SkyGeometry, sky: Sky, matrix: FloatArray) -> FloatArray:

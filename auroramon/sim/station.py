@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from auroramon.sim.camera import SimCamera
-from auroramon.sim.fields import VARIANTS, FloatArray, blur, sample, smoothstep, tile
+from auroramon.sim.fields import VARIANTS, FloatArray, blur, f32, sample, smoothstep, tile
 from auroramon.sim.geometry import SkyGeometry, sky_geometry
 
 
@@ -78,14 +78,14 @@ def _skyline(rng: np.random.Generator, geometry: SkyGeometry) -> FloatArray:
     edge = np.interp(azimuth.ravel(), grid, top, period=360).reshape(azimuth.shape)
     hidden = np.clip((edge - geometry.altitude) * geometry.pixel + 0.5, 0, 1).astype(np.float32)
     for _ in range(camera.screens):
-        a, offset = rng.uniform(0, 2 * np.pi), rng.uniform(0.6, 0.92)
+        a, offset = rng.uniform(0, 2 * np.pi), rng.uniform(0.72, 0.97)
         side = geometry.east * np.sin(a) + geometry.north * np.cos(a)
         hidden = np.maximum(hidden, np.clip((side - offset) * geometry.disc.radius + 0.5, 0, 1))
     if camera.masts and rng.random() < 0.5:  # a wire across part of the sky
         a, offset = rng.uniform(0, np.pi), rng.uniform(-0.9, 0.9)
         line = geometry.east * np.sin(a) + geometry.north * np.cos(a) - offset * (geometry.up + 0.05)
         hidden = np.maximum(hidden, 0.7 * np.exp(-((line * 57 * geometry.pixel / 0.7) ** 2)) * (geometry.up < 0.7))
-    return hidden.astype(np.float32)
+    return f32(hidden)
 
 
 def _dirt(rng: np.random.Generator, geometry: SkyGeometry) -> FloatArray:
@@ -104,7 +104,7 @@ def _dirt(rng: np.random.Generator, geometry: SkyGeometry) -> FloatArray:
             / r
         )
         out = out * (1 - np.float32(rng.uniform(0.03, 0.3)) * np.exp(-(d**4)))
-    return out.astype(np.float32)
+    return f32(out)
 
 
 def _lamps(rng: np.random.Generator, geometry: SkyGeometry) -> FloatArray:
@@ -145,7 +145,7 @@ def _caption(camera: SimCamera, height: int, width: int) -> FloatArray:
     pen.text((x, y), camera.caption, fill=255)
     if (height, width) != (camera.height, camera.width):
         canvas = canvas.resize((width, height), Image.Resampling.BOX)
-    return np.asarray(canvas, np.float32) / 255
+    return f32(np.asarray(canvas, np.float32) / 255)
 
 
 def frost(rng: np.random.Generator, geometry: SkyGeometry, strength: float) -> FloatArray:

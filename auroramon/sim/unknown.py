@@ -10,7 +10,7 @@ from auroramon.sim import clouds as cloud
 from auroramon.sim import detector
 from auroramon.sim import sky as night_sky
 from auroramon.sim.camera import SimCamera
-from auroramon.sim.fields import VARIANTS, FloatArray, blur, sample, smoothstep, tile
+from auroramon.sim.fields import VARIANTS, FloatArray, blur, f32, sample, smoothstep, tile
 from auroramon.sim.frame import SimFrame
 from auroramon.sim.geometry import SkyGeometry, sky_geometry
 from auroramon.sim.station import Station, frost, station
@@ -66,7 +66,7 @@ def _daylight(rng: np.random.Generator, geometry: SkyGeometry, place: Station) -
         light = light * clear + white * rng.uniform(0.8, 2.2) * (1 - clear)
     light = detector.focus(geometry, light * place.sky * place.shade + place.land * float(light.mean()) * 2)
     fill = float(rng.uniform(0.35, 1.3)) / max(float(np.percentile(light, 85)), 1e-6)
-    return (light * fill).astype(np.float32)
+    return f32(light * fill)
 
 
 def _test_card(rng: np.random.Generator, geometry: SkyGeometry, place: Station) -> FloatArray:
@@ -75,15 +75,15 @@ def _test_card(rng: np.random.Generator, geometry: SkyGeometry, place: Station) 
     n = int(rng.integers(4, 14))
     kind = int(rng.integers(4))
     if kind == 0:
-        grey = np.floor(x * n) / n
+        grey = f32(np.floor(x * n) / n)
     elif kind == 1:
-        grey = (np.minimum((x * n) % 1, (y * n) % 1) < 0.08) * 0.8 + 0.1
+        grey = f32((np.minimum((x * n) % 1, (y * n) % 1) < 0.08) * 0.8 + 0.1)
     elif kind == 2:
         grey = x if rng.random() < 0.5 else y
     else:
-        grey = ((np.floor(x * n) + np.floor(y * n)) % 2) * 0.7 + 0.15
+        grey = f32(((np.floor(x * n) + np.floor(y * n)) % 2) * 0.7 + 0.15)
     colours = rng.uniform(0.4, 1, (geometry.camera.channels, 1, 1)).astype(np.float32)
-    return (grey[None] * colours * rng.uniform(0.3, 1)).astype(np.float32)
+    return f32(grey[None] * colours * rng.uniform(0.3, 1))
 
 
 def _frost(rng: np.random.Generator, geometry: SkyGeometry, place: Station) -> FloatArray:
@@ -96,7 +96,7 @@ def _frost(rng: np.random.Generator, geometry: SkyGeometry, place: Station) -> F
         slope = (x - 0.5) * np.cos(a := rng.uniform(0, 6.28)) + (y - 0.5) * np.sin(a)
         edge = slope + 0.04 * sample(tile("cloud", int(rng.integers(VARIANTS))), x * 60, y * 60)
         grey = grey * 0.5 + smoothstep(edge.astype(np.float32), -0.1, 0.0) * 0.9 * light * geometry.inside
-    return grey[None] * np.float32(rng.uniform(0.1, 0.7)) * night_sky.tint(geometry.camera, (1, 1, 1.05))
+    return f32(grey[None] * rng.uniform(0.1, 0.7) * night_sky.tint(geometry.camera, (1, 1, 1.05)))
 
 
 def _lamp(rng: np.random.Generator, geometry: SkyGeometry, place: Station) -> FloatArray:
@@ -128,7 +128,7 @@ def _bands(rng: np.random.Generator, geometry: SkyGeometry, place: Station) -> F
         out = np.where(y > rng.uniform(0.2, 0.7), rng.uniform(0, 1), sky)
     else:
         out = rng.random((height, width)) ** rng.uniform(0.5, 4) * rng.uniform(0.3, 1)
-    return out[None].astype(np.float32)
+    return f32(out[None])
 
 
 def _spectrograph(rng: np.random.Generator, geometry: SkyGeometry, place: Station) -> FloatArray:
@@ -150,7 +150,7 @@ def _spectrograph(rng: np.random.Generator, geometry: SkyGeometry, place: Statio
 def _person(rng: np.random.Generator, geometry: SkyGeometry, place: Station) -> FloatArray:
     """Somebody bends over the dome: a large head and shoulders, out of focus, before a dim room or sky."""
     x, y = _axes(geometry)
-    x = (x - np.float32(rng.uniform(0.35, 0.65))) * geometry.shape[1] / geometry.shape[0]
+    x = f32((x - np.float32(rng.uniform(0.35, 0.65))) * geometry.shape[1] / geometry.shape[0])
     y = y - np.float32(rng.uniform(0.35, 0.5))
     size = rng.uniform(0.18, 0.34)
     head = smoothstep((1 - (x / size) ** 2 - (y / (1.3 * size)) ** 2).astype(np.float32), -0.1, 0.15)
