@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -196,3 +196,40 @@ def _caption(rng: np.random.Generator, style: Style) -> str:
     if style not in ("gamma", "stretched") or rng.random() < 0.6:
         return ""
     return str(rng.choice(_CAPTIONS))
+
+
+def standard_camera(name: str, seed: int = 0) -> SimCamera:
+    """The white-light camera of demonstrations: 256x256, raw 16 bit, like those of the large networks."""
+    rng = np.random.default_rng([23, seed])
+    return replace(
+        random_camera(rng, name),
+        width=256,
+        height=256,
+        centre_x=0.5 + float(rng.uniform(-0.01, 0.01)),
+        centre_y=0.5 + float(rng.uniform(-0.01, 0.01)),
+        radius=0.475,
+        projection="equidistant",
+        edge_zenith_deg=88.0,
+        vignetting=0.35,
+        psf=0.0035,
+        band="white",
+        exposure=0.03,
+        auto_exposure=False,
+        bias=0.05,
+        read_noise=0.001,
+        shot_noise=0.012,
+        pattern_noise=0.0,
+        hot_pixels=0.0,
+        blooming=False,
+        full_scale=65535,
+        style="raw",
+        gamma=1.0,
+        jpeg_quality=0,
+        caption="",
+        trees=3.0,
+        buildings=0,
+        screens=0,
+        latitude_deg=64.0,
+        city=0.4,
+        oh_airglow=0.2,
+    )
