@@ -68,6 +68,7 @@ class FolderThread(threading.Thread):
     ) -> None:
         super().__init__(name=f"watch {printable(root)}", daemon=True)
         self.root = root
+        self.poll = poll
         self.seen = Seen()
         self._timing = timing
         self._claim = claim

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import queue
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -46,6 +47,14 @@ class Heard:
     source: str = ""  # what it was called before; "" where that lies outside the folder
 
 
+def expect_double_watches() -> None:
+    """Keep watchdog from warning where it finds a new folder twice: by its parent's event, and by its own.
+
+    Where warnings are errors that would end its thread. Nothing is wrong: the second watch replaces the first.
+    """
+    warnings.filterwarnings("ignore", message="Callback with id", category=RuntimeWarning)
+
+
 class Listener:
     """Hears what happens below one folder, from its making to `close`.
 
@@ -57,7 +66,7 @@ class Listener:
     """
 
     def __init__(self, folder: str) -> None:
-        self._folder = folder
+        self._folder = folder.rstrip("/")
         self._real = os.path.realpath(folder)  # watchdog watches a link itself, not what it points to
         self._events = EventQueue()
         self._descriptor = _TellingDescriptor()
@@ -121,7 +130,7 @@ class Listener:
 
     def _named(self, path: str) -> str:
         """Give the path below the folder as it was configured, links in its own path included."""
-        return self._folder + path[len(self._real) :] if path else ""
+        return self._folder + path[len(self._real.rstrip("/")) :] if path else ""
 
 
 class _TellingDescriptor(InotifyFD):

@@ -17,4 +17,5 @@ class Timing:
     tick_s: float = 0.5  # an empty batch comes this often when nothing happens
     skew_s: float = 60.0  # how wrong the clock of a network store may be before the first listing is deceived
     patience_s: float = 30.0  # a folder whose thread is silent for so long counts as down
+    revive_s: float = 5.0  # so long after its last sign of life a dead thread is replaced
     leave_s: float = 5.0  # how long the end waits for a thread whose disk hangs

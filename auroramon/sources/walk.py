@@ -79,7 +79,7 @@ def scan(
     while folders and not stop.is_set():
         folder = folders.pop()
         below: list[str] = []
-        for path in _names(folder, below, enter, report, newest_first, is_root=folder == root):
+        for path in _names(folder, below, enter, report, newest_first):
             if stop.is_set():
                 return
             camera = claim(path)
@@ -137,17 +137,14 @@ def _names(
     enter: Callable[[str], bool],
     report: Report,
     newest_first: bool,
-    *,
-    is_root: bool,
 ) -> Iterator[str]:
     """Give the paths in one folder that may be files, and put its folders into `below`."""
     try:
         with os.scandir(folder) as entries:
             files = (entry.path for entry in entries if not _is_folder(entry, below, enter, report))
             yield from sorted(files, reverse=True) if newest_first else files
-    except FileNotFoundError as error:
-        if is_root:  # a folder below that vanished meanwhile is none of our business
-            report(trouble(folder, error))
+    except FileNotFoundError:
+        return  # it vanished meanwhile, or was renamed; then it is found under its new name
     except OSError as error:
         report(trouble(folder, error))
 
