@@ -3,8 +3,8 @@
     python benchmarks/store_size.py --frames 1000000 --per-file 20
     python benchmarks/store_size.py --frames 1000000 --per-file 1
 
-Frames are those of two cameras night after night, with paths as archives have them, scores and embeddings that look like
-a model's, and one frame in twenty refused with a reason. They are claimed and committed as the service does it.
+Frames are those of two cameras night after night, with paths as archives have them, scores and embeddings that look
+like a model's, and one frame in twenty refused with a reason. They are claimed and committed as the service does it.
 """
 
 from __future__ import annotations

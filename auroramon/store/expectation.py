@@ -74,7 +74,7 @@ def _open_nights(database: Database, camera: _Camera, since: float, until: float
         absent = sorted(set(range(first, last + 1)) - set(conn.scalars(query)))
     if absent:
         with database.writing() as conn:
-            insert_new(conn, nights, [{"camera_id": camera.id, "night": night} for night in absent])
+            insert_new(conn, nights, [(camera.id, night, None) for night in absent])
 
 
 def _fill(database: Database, camera: _Camera, until: float) -> bool:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Connection, Table, delete, select, tuple_, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from auroramon.sky import observing_night
 from auroramon.store.codes import Codes, label_codes
@@ -34,8 +34,9 @@ from auroramon.store.schema import (
 )
 from auroramon.types import Classification, LabelRecord
 
-_Row = dict[str, Any]
+_Values = tuple[Any, ...]  # of all columns of a table, in their order
 _Key = tuple[int, int]  # file, index
+_Identity = tuple[int, int, float, int | None]  # camera, channel, time, twin
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,15 +52,21 @@ class Author:
 class _Frame:
     file: FileRow
     record: LabelRecord
-    row: _Row  # columns of `frames`
+    key: _Key
+    identity: _Identity
+    night: int
 
-    @property
-    def key(self) -> _Key:
-        return self.row["file_id"], self.row["frame_index"]
-
-    @property
-    def identity(self) -> tuple[int, float, int, int]:
-        return self.row["camera_id"], self.row["time_utc"], self.row["channel_id"], self.row["twin"]
+    def values(self) -> _Values:
+        record = self.record
+        return (
+            *self.key,
+            *self.identity,
+            TIME_SOURCES[record.info.time_source],
+            self.night,
+            scaled(record.sun_altitude, 100),
+            scaled(record.moon_altitude, 100),
+            scaled(record.moon_phase, 10_000),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,27 +107,37 @@ def write(
     )
 
 
-def insert_new(conn: Connection, table: Table, rows: Sequence[_Row]) -> int:
-    """Insert those rows whose keys are not there yet, and say how many."""
+def insert_new(conn: Connection, table: Table, rows: Sequence[_Values]) -> int:
+    """Insert those rows (all columns, in order) whose keys are not there yet, and say how many."""
     if not rows:
         return 0
-    make = sqlite.insert if conn.dialect.name == "sqlite" else postgresql.insert
-    statement = make(table).on_conflict_do_nothing().execution_options(preserve_rowcount=True)
-    return conn.execute(statement, rows).rowcount
+    # Past the compiler: naming and sorting each value again for each row costs as much as writing the row.
+    done = conn.exec_driver_sql(
+        _insert_statement(table, conn.dialect.name), list(rows), execution_options={"preserve_rowcount": True}
+    )
+    return done.rowcount
 
 
-def label_values(classification: Classification, codes: Mapping[str, int], author: Author) -> _Row:
-    """Give the columns of a label, without its frame."""
-    return {
-        "model_id": author.model,
-        "run_id": author.run,
-        "label_id": codes[classification.label],
-        "confidence": scaled(classification.confidence, 1_000_000),
-        "scores": pack(classification.scores),
-        "distance": scaled(classification.distance, 1000),
-        "reason": classification.reason or None,
-        "source": SOURCES[author.source],
-    }
+@lru_cache(maxsize=32)
+def _insert_statement(table: Table, dialect: str) -> str:
+    names = ", ".join(table.columns.keys())
+    marks = ", ".join(["?" if dialect == "sqlite" else "%s"] * len(table.columns))
+    return f"INSERT INTO {table.name} ({names}) VALUES ({marks}) ON CONFLICT DO NOTHING"  # noqa: S608 (our own names)
+
+
+def label_values(key: _Key, classification: Classification, codes: Mapping[str, int], author: Author) -> _Values:
+    """Give a row of `labels`."""
+    return (
+        *key,
+        author.model,
+        author.run,
+        codes[classification.label],
+        scaled(classification.confidence, 1_000_000),
+        pack(classification.scores),
+        scaled(classification.distance, 1000),
+        classification.reason or None,
+        SOURCES[author.source],
+    )
 
 
 def _prepare(conn: Connection, codes: Codes, work: Sequence[tuple[FileRow, Sequence[LabelRecord]]]) -> list[_Frame]:
@@ -131,28 +148,13 @@ def _prepare(conn: Connection, codes: Codes, work: Sequence[tuple[FileRow, Seque
     longitudes = {row[0]: row[1] for row in conn.execute(query)}
 
     def of_file(file: FileRow, records: Sequence[LabelRecord]) -> Iterator[_Frame]:
-        twins: Counter[tuple[str, float, str]] = Counter()
+        twins: Counter[tuple[int, int, float]] = Counter()
         for record in records:
             info = record.info
-            time = epoch(info.time)
-            same = (info.camera, time, info.channel)
-            yield _Frame(
-                file,
-                record,
-                {
-                    "file_id": file.id,
-                    "frame_index": info.index,
-                    "camera_id": camera_ids[info.camera],
-                    "channel_id": channel_ids[info.channel],
-                    "time_utc": time,
-                    "time_source": TIME_SOURCES[info.time_source],
-                    "twin": None if info.time_source == "mtime" else twins[same],
-                    "night": day_number(observing_night(info.time, longitudes[info.camera])),
-                    "sun": scaled(record.sun_altitude, 100),
-                    "moon": scaled(record.moon_altitude, 100),
-                    "moon_phase": scaled(record.moon_phase, 10_000),
-                },
-            )
+            same = (camera_ids[info.camera], channel_ids[info.channel], epoch(info.time))
+            twin = None if info.time_source == "mtime" else twins[same]
+            night = day_number(observing_night(info.time, longitudes[info.camera]))
+            yield _Frame(file, record, (file.id, info.index), (*same, twin), night)
             twins[same] += 1
 
     return [frame for file, records in work for frame in of_file(file, records)]
@@ -181,7 +183,7 @@ def _read_differently(conn: Connection, file_ids: Sequence[int], offered: Sequen
     """Give files whose frames now have another camera, time or channel: settings or a reader were corrected."""
     new = {frame.key: frame.identity[:3] for frame in offered}
     query = select(
-        frames.c.file_id, frames.c.frame_index, frames.c.camera_id, frames.c.time_utc, frames.c.channel_id
+        frames.c.file_id, frames.c.frame_index, frames.c.camera_id, frames.c.channel_id, frames.c.time_utc
     ).where(frames.c.file_id.in_(file_ids))
     return {
         file_id
@@ -199,9 +201,9 @@ def _labelled_by(conn: Connection, model: int, file_ids: Sequence[int]) -> set[_
 
 def _insert_frames(conn: Connection, file_ids: Sequence[int], offered: Sequence[_Frame]) -> set[_Key] | None:
     """Insert frames and their nights; give the keys that these files have now, or None where all got in."""
-    seen = sorted({(frame.row["camera_id"], frame.row["night"]) for frame in offered})
-    insert_new(conn, nights, [{"camera_id": camera, "night": night} for camera, night in seen])
-    if insert_new(conn, frames, [frame.row for frame in offered]) == len(offered):
+    seen = sorted({(frame.identity[0], frame.night) for frame in offered})
+    insert_new(conn, nights, [(camera, night, None) for camera, night in seen])
+    if insert_new(conn, frames, [frame.values() for frame in offered]) == len(offered):
         return None
     query = select(frames.c.file_id, frames.c.frame_index).where(frames.c.file_id.in_(file_ids))
     return {(file_id, index) for file_id, index in conn.execute(query)}
@@ -210,32 +212,30 @@ def _insert_frames(conn: Connection, file_ids: Sequence[int], offered: Sequence[
 def _insert_labels(conn: Connection, codes: Codes, author: Author, fresh: Sequence[_Frame]) -> None:
     numbers = label_codes(codes, conn, {frame.record.classification.label for frame in fresh})
     embedder = conn.scalar(select(models.c.embedder_id).where(models.c.id == author.model))
-    vectors: list[_Row] = []
-    rows: list[_Row] = []
-    for frame in fresh:
-        key = {"file_id": frame.row["file_id"], "frame_index": frame.row["frame_index"]}
-        rows.append(key | label_values(frame.record.classification, numbers, author))
-        if frame.record.embedding is not None:
-            vectors.append(key | {"embedder_id": embedder, "vector": pack(frame.record.embedding)})
-    insert_new(conn, embeddings, vectors)
-    insert_new(conn, labels, rows)
+    seen = [(frame.key, frame.record.embedding) for frame in fresh if frame.record.embedding is not None]
+    insert_new(conn, embeddings, [(*key, embedder, pack(vector)) for key, vector in seen])
+    insert_new(
+        conn,
+        labels,
+        [label_values(frame.key, frame.record.classification, numbers, author) for frame in fresh],
+    )
 
 
 def _note_copies(conn: Connection, lost: Sequence[_Frame]) -> dict[int, Copies]:
     """Remember whose duplicates these frames are, in case the original changes."""
     originals = _originals(conn, lost)
     pairs = sorted({(frame.file.id, originals[frame.identity][0]) for frame in lost})
-    insert_new(conn, duplicates, [{"file_id": copy, "original_id": original} for copy, original in pairs])
+    insert_new(conn, duplicates, pairs)
     numbers = Counter(frame.file.id for frame in lost)
     first = {frame.file.id: originals[frame.identity][1] for frame in reversed(lost)}
     return {file_id: Copies(number, first[file_id]) for file_id, number in numbers.items()}
 
 
-def _originals(conn: Connection, lost: Sequence[_Frame]) -> dict[tuple[int, float, int, int], tuple[int, str]]:
+def _originals(conn: Connection, lost: Sequence[_Frame]) -> dict[_Identity, tuple[int, str]]:
     """Give the file that has each of these frames, as number and path."""
-    columns = (frames.c.camera_id, frames.c.time_utc, frames.c.channel_id, frames.c.twin)
+    columns = (frames.c.camera_id, frames.c.channel_id, frames.c.time_utc, frames.c.twin)
     keys = sorted({frame.identity for frame in lost})
-    found: dict[tuple[int, float, int, int], tuple[int, str]] = {}
+    found: dict[_Identity, tuple[int, str]] = {}
     for start in range(0, len(keys), 250):
         query = (
             select(*columns, files.c.id, folders.c.path, files.c.name)
@@ -243,6 +243,6 @@ def _originals(conn: Connection, lost: Sequence[_Frame]) -> dict[tuple[int, floa
             .join(folders, folders.c.id == files.c.folder_id)
             .where(tuple_(*columns).in_(keys[start : start + 250]))
         )
-        for camera, time, channel, twin, number, folder, name in conn.execute(query):
-            found[camera, time, channel, twin] = (number, folder + name)
+        for camera, channel, time, twin, number, folder, name in conn.execute(query):
+            found[camera, channel, time, twin] = (number, folder + name)
     return found

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import (
     Connection,
@@ -20,7 +21,6 @@ from sqlalchemy import (
     or_,
     select,
     text,
-    tuple_,
     update,
 )
 
@@ -84,15 +84,19 @@ class FileRow:
 
 def find(conn: Connection, codes: Codes, paths: Iterable[str]) -> dict[str, FileRow]:
     """Give the rows of those paths that are known."""
-    parts = {path: split(path) for path in paths}
-    known = codes.find(conn, folders, {folder for folder, _ in parts.values()})
-    by_key = {(known[folder], name): path for path, (folder, name) in parts.items() if folder in known}
-    keys = list(by_key)
+    by_folder: dict[str, dict[str, str]] = {}
+    for path in paths:
+        folder, name = split(path)
+        by_folder.setdefault(folder, {})[name] = path
+    known = codes.find(conn, folders, by_folder)
     found: dict[str, FileRow] = {}
-    for start in range(0, len(keys), 500):
-        query = select(*_COLUMNS).where(tuple_(files.c.folder_id, files.c.name).in_(keys[start : start + 500]))
-        for row in conn.execute(query):
-            found[by_key[row.folder_id, row.name]] = FileRow(*row)
+    for folder, by_name in by_folder.items():
+        names = list(by_name) if folder in known else []
+        for start in range(0, len(names), 1000):
+            query = select(*_COLUMNS).where(files.c.folder_id == known[folder])
+            rows: Iterable[Any] = conn.execute(query.where(files.c.name.in_(names[start : start + 1000])))
+            for row in rows:
+                found[by_name[row.name]] = FileRow(*row)
     return found
 
 
@@ -179,11 +183,9 @@ def open_files(
 
 def take(conn: Connection, run: int, file_ids: Sequence[int]) -> None:
     """Claim these files for a run, and count the try before the work begins."""
-    if file_ids:
-        conn.execute(
-            update(files).where(files.c.id == bindparam("row")).values(claimed_by=run, tries=files.c.tries + 1),
-            [{"row": number} for number in file_ids],
-        )
+    for start in range(0, len(file_ids), 1000):
+        part = files.c.id.in_(file_ids[start : start + 1000])
+        conn.execute(update(files).where(part).values(claimed_by=run, tries=files.c.tries + 1))
 
 
 def claim_offered(

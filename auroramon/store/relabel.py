@@ -49,9 +49,5 @@ def add_labels(conn: Connection, codes: Codes, run: int, new: Sequence[NewLabel]
     return insert_new(
         conn,
         labels,
-        [
-            {"file_id": item.key.file_id, "frame_index": item.key.frame_index}
-            | label_values(item.classification, numbers, author)
-            for item in new
-        ],
+        [label_values((item.key.file_id, item.key.frame_index), item.classification, numbers, author) for item in new],
     )

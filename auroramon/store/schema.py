@@ -168,10 +168,10 @@ frames = Table(
     Column("camera_id", Integer, ForeignKey("cameras.id"), nullable=False),
     Column("channel_id", Integer, ForeignKey("channels.id"), nullable=False),
     Column("time_utc", Float(53), nullable=False),  # start of exposure; exact to the microsecond
-    Column("time_source", SmallInteger, nullable=False),
     # Which of the frames of one file that carry the same time; NULL where the time is only the file's mtime, and NULLs
     # never equal each other in a unique index: such a frame is nobody's duplicate.
     Column("twin", SmallInteger),
+    Column("time_source", SmallInteger, nullable=False),
     Column("night", Integer, nullable=False),  # days from 1970-01-01 to the date of the local noon before
     Column("sun", SmallInteger),  # hundredths of a degree; NULL without a position
     Column("moon", SmallInteger),
