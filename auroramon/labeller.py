@@ -135,7 +135,11 @@ class Labeller:
                 # A stack names its station in its first header only, and a file is of one camera.
                 camera = camera or self.cameras.of_frame(draft.file, raw)
                 disc = _disc_of(camera, raw, disc)
-                slot, pixels = self._look(draft.file, camera, raw, disc)
+                try:
+                    slot, pixels = self._look(draft.file, camera, raw, disc)
+                except ConfigError as error:  # a mask of another size: the file waits until somebody mends it
+                    draft.outcome, draft.reason = Outcome.NOT_READY, str(error)
+                    return
                 draft.slots.append(slot)
             if pixels is not None:
                 yield _Waiting(draft, slot, pixels)
@@ -158,7 +162,7 @@ class Labeller:
             draft.outcome = Outcome.LABELLED if draft.slots else Outcome.QUARANTINED
         except MissingPartError as error:
             draft.outcome, draft.reason = Outcome.QUARANTINED, str(error)
-        except (NotReadyError, ConfigError, OSError) as error:
+        except (NotReadyError, OSError) as error:
             gone = isinstance(error.__cause__, FileNotFoundError)
             draft.outcome, draft.reason = (Outcome.SKIPPED, GONE) if gone else (Outcome.NOT_READY, str(error))
 

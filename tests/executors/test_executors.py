@@ -1,0 +1,111 @@
+"""The contract of every executor: each batch comes back once, whatever happens to the worker."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Iterator, Sequence
+from functools import partial
+
+import pytest
+
+from auroramon.errors import AuroramonError
+from auroramon.executors.inline import InlineExecutor
+from auroramon.executors.pool import PoolExecutor
+from auroramon.ports import Executor, LabelFiles
+from auroramon.types import FileOutcome, FileStat, Outcome
+
+
+def echo(files: Sequence[FileStat]) -> list[FileOutcome]:
+    """Stand for a labeller; a file may ask for a mistake, or for the death of its process."""
+    for file in files:
+        if file.path == "mistake":
+            raise ZeroDivisionError("a mistake of ours")
+        if file.path == "poison":
+            os.kill(os.getpid(), signal.SIGKILL)
+    return [FileOutcome(file, Outcome.LABELLED, str(os.getpid())) for file in files]
+
+
+def make_echo() -> LabelFiles:
+    return echo
+
+
+def make_nothing() -> LabelFiles:
+    raise AuroramonError("no model")
+
+
+def batch(*paths: str) -> list[FileStat]:
+    return [FileStat(path, 1, 1) for path in paths]
+
+
+@pytest.fixture(params=["inline", "pool"])
+def executor(request: pytest.FixtureRequest) -> Iterator[Executor]:
+    made: Executor = InlineExecutor(echo) if request.param == "inline" else PoolExecutor(make_echo, workers=2)
+    yield made
+    made.close()
+
+
+def words(outcomes: Sequence[Sequence[FileOutcome]]) -> dict[str, Outcome]:
+    return {outcome.file.path: outcome.outcome for one in outcomes for outcome in one}
+
+
+def test_every_batch_comes_back_once(executor: Executor) -> None:
+    batches = [batch(f"{i}", f"{i}b") for i in range(20)]
+    done = list(executor.run(batches, threading.Event()))
+    assert sorted(o.file.path for one in done for o in one) == sorted(f.path for b in batches for f in b)
+
+
+def test_a_mistake_costs_its_batch_and_nothing_else(executor: Executor) -> None:
+    done = words(list(executor.run([batch("a"), batch("mistake", "beside"), batch("b")], threading.Event())))
+    assert done == {
+        "a": Outcome.LABELLED, "mistake": Outcome.CRASHED, "beside": Outcome.CRASHED, "b": Outcome.LABELLED,
+    }  # fmt: skip
+
+
+def test_batches_are_taken_only_as_they_are_worked_on(executor: Executor) -> None:
+    taken = 0
+
+    def endless() -> Iterator[Sequence[FileStat]]:
+        nonlocal taken
+        while True:
+            taken += 1
+            yield batch(str(taken))
+
+    stop = threading.Event()
+    given = 0
+    for _ in executor.run(endless(), stop):
+        given += 1
+        if given == 5:
+            stop.set()
+    assert given == taken  # what was taken came back
+    assert taken < 20
+
+
+def test_a_file_that_kills_its_worker_is_told_and_the_others_are_done() -> None:
+    pool = PoolExecutor(make_echo, workers=1, in_hand=1)
+    done = words(list(pool.run([batch("a"), batch("poison"), batch("b")], threading.Event())))
+    pool.close()
+    assert done == {"a": Outcome.LABELLED, "poison": Outcome.CRASHED, "b": Outcome.LABELLED}
+
+
+def test_no_file_is_blamed_for_a_death_in_a_later_pool() -> None:
+    pool = PoolExecutor(make_echo, workers=2)
+    done = words(list(pool.run([batch("poison"), *(batch(str(i)) for i in range(30))], threading.Event())))
+    pool.close()
+    assert done["poison"] is Outcome.CRASHED
+    assert all(done[str(i)] is Outcome.LABELLED for i in range(10, 30))
+    assert len(done) == 31
+
+
+def test_workers_that_cannot_start_are_our_fault_and_no_files() -> None:
+    pool = PoolExecutor(make_nothing, workers=1)
+    with pytest.raises(AuroramonError, match="die while they start"):
+        list(pool.run([batch("a")], threading.Event()))
+
+
+def test_workers_are_processes_of_their_own() -> None:
+    pool = PoolExecutor(partial(make_echo), workers=2)
+    done = list(pool.run([batch("a")], threading.Event()))
+    pool.close()
+    assert done[0][0].reason != str(os.getpid())

@@ -1,0 +1,128 @@
+"""What a user gets of each file: a label for every frame, or a reason."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from auroramon.assemble import make_labeller
+from auroramon.config import CameraSettings, ModelSettings, Settings
+from auroramon.labeller import Labeller
+from auroramon.types import FileOutcome, FileStat, Outcome
+from tests.skies import sky, stack, write_png
+from tests.tiny import write_tiny_bundle
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny_bundle(tmp_path_factory.mktemp("model") / "tiny").folder
+
+
+@pytest.fixture
+def labeller(tiny: Path) -> Labeller:
+    return make_labeller(Settings(model=ModelSettings(path=tiny)), threads=1)
+
+
+def stat(path: Path, camera: str = "") -> FileStat:
+    status = path.stat()
+    return FileStat(str(path), status.st_size, status.st_mtime_ns, camera)
+
+
+def one(labeller: Labeller, path: Path, camera: str = "") -> FileOutcome:
+    (outcome,) = labeller([stat(path, camera)])
+    return outcome
+
+
+def test_every_frame_of_a_stack_gets_a_label_with_scores_that_add_up_to_one(labeller: Labeller, tmp_path: Path) -> None:
+    file = tmp_path / "20251221_2000_test_themis99_full.pgm.gz"
+    file.write_bytes(stack(range(20)))
+    outcome = one(labeller, file)
+    assert outcome.outcome is Outcome.LABELLED
+    assert [record.info.index for record in outcome.records] == list(range(20))
+    assert {record.info.camera for record in outcome.records} == {"test_themis99"}
+    assert {record.info.time_source for record in outcome.records} == {"header"}
+    for record in outcome.records:
+        assert sum(record.classification.scores) == pytest.approx(1)
+        assert record.embedding is not None
+        assert record.embedding.dtype == np.float16
+
+
+def test_a_label_depends_on_its_frame_alone(labeller: Labeller, tmp_path: Path) -> None:
+    files = [write_png(tmp_path, seed) for seed in range(9)]
+    (tmp_path / "a.pgm.gz").write_bytes(stack(range(7)))
+    files.append(tmp_path / "a.pgm.gz")
+    together = labeller([stat(file) for file in files])
+    for batch in (1, 4):
+        other = replace(labeller, batch=batch)
+        alone = [one(other, file) for file in files]
+        for left, right in zip(together, alone, strict=True):
+            assert [r.classification for r in left.records] == [r.classification for r in right.records]
+            for a, b in zip(left.records, right.records, strict=True):
+                assert a.embedding is not None
+                assert b.embedding is not None
+                assert a.embedding.tobytes() == b.embedding.tobytes()
+
+
+def test_a_stack_that_breaks_off_gives_its_good_frames_and_says_so(labeller: Labeller, tmp_path: Path) -> None:
+    file = tmp_path / "cut.pgm.gz"
+    whole = stack(range(10))
+    file.write_bytes(whole[: len(whole) // 2])
+    outcome = one(labeller, file)
+    assert outcome.outcome is Outcome.LABELLED
+    assert 0 < len(outcome.records) < 10
+    assert f"cut off after {len(outcome.records)} frames" in outcome.reason
+
+
+def test_bad_files_end_in_a_word_and_a_sentence(labeller: Labeller, tmp_path: Path) -> None:
+    empty, text = tmp_path / "empty.png", tmp_path / "text.png"
+    empty.touch()
+    text.write_text("no picture")
+    assert one(labeller, empty).outcome is Outcome.NOT_READY
+    said = one(labeller, text)
+    assert said.outcome is Outcome.QUARANTINED
+    assert "text.png" in said.reason
+    gone = labeller([FileStat(str(tmp_path / "gone.png"), 5, 5)])[0]
+    assert (gone.outcome, gone.reason) == (Outcome.SKIPPED, "gone before it was read")
+
+
+def test_a_flat_frame_is_unknown_with_a_reason_and_never_dropped(labeller: Labeller, tmp_path: Path) -> None:
+    file = tmp_path / "flat.png"
+    Image.fromarray(np.full((64, 64), 51, dtype=np.uint8)).save(file)
+    (record,) = one(labeller, file).records
+    assert record.classification.label == "unknown"
+    assert "51" in record.classification.reason
+    assert record.embedding is None
+
+
+def test_a_frame_in_daylight_is_unknown_with_the_altitude_of_the_sun(tiny: Path, tmp_path: Path) -> None:
+    camera = CameraSettings(name="south", latitude=-67.0, longitude=20.0)  # the midnight Sun of December
+    labeller = make_labeller(Settings(model=ModelSettings(path=tiny), camera=(camera,)), threads=1)
+    (record,) = one(labeller, write_png(tmp_path, 1), "south").records
+    assert record.classification.label == "unknown"
+    assert "the Sun is at" in record.classification.reason
+    assert record.sun_altitude is not None
+    assert record.sun_altitude > -6
+
+
+def test_a_mask_of_another_size_leaves_the_file_for_later_and_names_both_sizes(tiny: Path, tmp_path: Path) -> None:
+    mask = tmp_path / "mask.png"
+    Image.fromarray(np.full((10, 20), 255, dtype=np.uint8)).save(mask)
+    camera = CameraSettings(name="masked", mask=mask)
+    labeller = make_labeller(Settings(model=ModelSettings(path=tiny), camera=(camera,)), threads=1)
+    outcome = one(labeller, write_png(tmp_path, 1), "masked")
+    assert outcome.outcome is Outcome.NOT_READY
+    assert "20x10" in outcome.reason
+    assert "64x64" in outcome.reason
+
+
+def test_the_same_sky_gets_the_same_label_in_8_and_16_bits_and_other_gains(labeller: Labeller, tmp_path: Path) -> None:
+    pixels = sky(3, bits=16)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    Image.fromarray((pixels // 2).astype(np.uint16)).save(tmp_path / "b.png")
+    first, second = (one(labeller, tmp_path / name).records[0].classification for name in ("a.png", "b.png"))
+    assert first.label == second.label
+    assert first.confidence == pytest.approx(second.confidence, abs=1e-2)
