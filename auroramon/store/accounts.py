@@ -23,12 +23,12 @@ def account(conn: Connection) -> FileAccount:
 def backlog(conn: Connection) -> dict[str, int]:
     """Count pending files by camera; under an empty name those whose header must say."""
     query = (
-        select(func.coalesce(cameras.c.name, ""), func.count())
+        select(cameras.c.name, func.count())
         .select_from(files.outerjoin(cameras, cameras.c.id == files.c.camera_id))
         .where(text("files.state = 0"))  # spelled out, so that the partial index is used
-        .group_by(func.coalesce(cameras.c.name, ""))
+        .group_by(cameras.c.name)
     )
-    return {row[0]: row[1] for row in conn.execute(query)}
+    return {name or "": number for name, number in conn.execute(query)}
 
 
 def quarantined(conn: Connection) -> list[QuarantinedFile]:

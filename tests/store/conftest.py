@@ -1,0 +1,57 @@
+"""Stores for the tests: every test that asks for `store` or `store_url` runs on SQLite and on PostgreSQL."""
+
+from __future__ import annotations
+
+import importlib.util
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from auroramon.store import Store, open_store
+from tests.conftest import missing
+from tests.store.postgres import find_program, running_server
+from tests.store.station import Station
+
+_numbers = itertools.count()
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    if importlib.util.find_spec("psycopg") is None:
+        missing("psycopg is not installed (pip install 'auroramon[postgres]')")
+    if find_program("initdb") is None:
+        missing("PostgreSQL's server is not installed (apt install postgresql)")
+    with running_server() as url:
+        yield url
+
+
+def new_postgres_database(server: str) -> str:
+    """Make an empty database and give its URL."""
+    import psycopg
+
+    name = f"auroramon_{next(_numbers)}"
+    with psycopg.connect(f"{server}/postgres", autocommit=True) as conn:
+        conn.execute(f"CREATE DATABASE {name}")
+    return f"{server}/{name}"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/auroramon.db"
+    return new_postgres_database(request.getfixturevalue("postgres_server"))
+
+
+@pytest.fixture
+def store(store_url: str) -> Iterator[Store]:
+    opened = open_store(store_url)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def station(store: Store) -> Station:
+    """A camera with a model and a running daemon."""
+    return Station(store)
