@@ -23,6 +23,7 @@ from auroramon.readers.faults import MALFORMED, broken, cut_off
 from auroramon.readers.limits import Budget
 from auroramon.readers.pixels import native
 from auroramon.readers.stream import read_bytes
+from auroramon.readers.tiff_pages import whole_pages
 from auroramon.readers.times import parse_time
 from auroramon.types import RawFrame
 
@@ -36,6 +37,7 @@ _WIDE = re.compile(r"(RGBA|RGBa|RGBX|RGB|CMYK|LA);16([BLN])")
 
 _PLANAR_CONFIGURATION = 284
 _NEW_SUBFILE_TYPE = 254
+_BITS_PER_SAMPLE = 258
 
 _EXPOSURE_AT = re.compile(r"EXPOSURE_AT \w{3} (\w{3}) (\d{2}) (\d{2}:\d{2}:\d{2}) UTC (\d{4})")
 
@@ -137,35 +139,42 @@ def _jpeg(data: bytes, path: Path, budget: Budget, side: int | None) -> RawFrame
 def _tiff(data: bytes, path: Path, budget: Budget) -> Iterator[RawFrame]:
     """Give the pages of a TIFF, without the thumbnails among them."""
     time = exif_time(data)
-    index = page = 0
-    while True:
+    pages, ended = whole_pages(data)
+    index = 0
+    for page in range(pages):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             try:
                 pixels = _tiff_page(data, page, path, budget)
-            except EOFError:
-                break
             except MALFORMED as error:
-                raise cut_off(path, index, f" or damaged ({error})") from error
-        page += 1
+                if "unknown pixel mode" in str(error):
+                    raise broken(path, "is a kind of TIFF that is not read; save it with 8 or 16 bits") from error
+                raise broken(path, f"is a damaged TIFF after {index} frames ({error})") from error
         if pixels is not None:
             yield RawFrame(index=index, pixels=pixels, exif_time=time if index == 0 else None)
             index += 1
+    if not ended:
+        raise cut_off(path, index)
     if index == 0:
         raise broken(path, "holds no picture but thumbnails")
 
 
 def _tiff_page(data: bytes, page: int, path: Path, budget: Budget) -> NDArray[Any] | None:
-    """Give the pixels of one page, None for a thumbnail. Raises EOFError behind the last page."""
+    """Give the pixels of one page, None for a thumbnail. Raises what Pillow raises, and FrameError."""
 
     def open_page() -> TiffImageFile:
         image = TiffImageFile(BytesIO(data))
         image.seek(page)
+        if image.tile and image.tile[0].codec_name == "libtiff":
+            # libtiff has put the bytes into our order already; Pillow knows that of unsigned 16 bits only
+            _set_raw_mode(image, re.sub(r";(\d+)B?([SF])$", r";\1N\2", _raw_mode(image)))
         return image
 
     image = open_page()
     if int(image.tag_v2.get(_NEW_SUBFILE_TYPE, 0)) & 1:
         return None
+    if image.tag_v2.get(_PLANAR_CONFIGURATION, 1) == 2 and max(image.tag_v2.get(_BITS_PER_SAMPLE, (1,))) > 8:
+        raise broken(path, "is a 16-bit TIFF with its colours in separate planes; save it with the colours interleaved")
     return _pixels(image, open_page, path, budget)
 
 
@@ -206,8 +215,6 @@ def _wide_pixels(
     if kind == "LA":
         _set_raw_mode(image, "RGBA")
         return _join(np.asarray(image)[..., 0], np.asarray(image)[..., 1])
-    if isinstance(image, TiffImageFile) and image.tag_v2.get(_PLANAR_CONFIGURATION, 1) == 2:
-        raise broken(path, "is a 16-bit TIFF with its colours in separate planes; save it with the colours interleaved")
     if kind == "CMYK":
         raise broken(path, "is a 16-bit CMYK picture, which no camera writes; save it as RGB")
     if order == "N":

@@ -14,13 +14,10 @@ from auroramon.errors import FrameError
 from auroramon.readers.faults import BYTE_ERRORS, byte_fault, size_of, unreachable
 from auroramon.readers.limits import MAX_FILE_BYTES, MIB
 
-_GZIP_MAGIC = b"\x1f\x8b"
-_BZIP2_MAGIC = b"BZh"
-
 
 @contextmanager
 def open_bytes(path: Path) -> Iterator[IO[bytes]]:
-    """Open a file for reading from its start; what it is compressed with is seen from its first bytes.
+    """Open a file for reading from its start; the end of its name says what it is compressed with.
 
     Raises:
         NotReadyError: the file is empty or cannot be opened now. Reading from it raises BYTE_ERRORS.
@@ -30,17 +27,13 @@ def open_bytes(path: Path) -> Iterator[IO[bytes]]:
         file = path.open("rb")
     except OSError as error:
         raise unreachable(path, error) from error
+    name = path.name.lower()
     with file:
-        try:
-            magic = file.read(3)
-            file.seek(0)
-        except OSError as error:
-            raise unreachable(path, error) from error
-        if magic.startswith(_GZIP_MAGIC):
+        if name.endswith(".gz"):
             # isal unpacks a THEMIS minute in 6.7 ms where zlib takes 10.9
             with igzip.open(file) as unpacked:  # type: ignore[no-untyped-call]
                 yield cast("IO[bytes]", unpacked)
-        elif magic == _BZIP2_MAGIC:
+        elif name.endswith(".bz2"):
             with bz2.open(file) as unpacked:
                 yield cast("IO[bytes]", unpacked)
         else:

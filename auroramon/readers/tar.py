@@ -18,6 +18,7 @@ from auroramon.readers.times import parse_time
 from auroramon.types import RawFrame
 
 _TAR_ERRORS: tuple[type[Exception], ...] = (tarfile.TarError, *MALFORMED)
+_CUT_SIGNS = ("unexpected end of data", "truncated header", "empty header")  # tarfile has one class for all
 _BLOCK = 512  # bytes; a tar ends with a block of zeros
 _MAGIC = b"ustar"
 _MAGIC_AT = 257
@@ -84,7 +85,7 @@ def _pictures(path: Path, file: IO[bytes]) -> Iterator[tuple[str, bytes | None]]
         file.seek(ended)
         block = file.read(_BLOCK)
     except _TAR_ERRORS as error:
-        if isinstance(error, tarfile.ReadError) and "unexpected end" not in str(error):
+        if not any(sign in str(error) for sign in _CUT_SIGNS):
             raise broken(path, f"is a damaged tar ({error})") from error
         yield "", None
         return
