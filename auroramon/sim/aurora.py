@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from auroramon.sim.fields import VARIANTS, FloatArray, f32, sample, smoothstep, tile
+from auroramon.sim.fields import BLOCK, VARIANTS, FloatArray, f32, sample, smoothstep, tile
 from auroramon.sim.geometry import EmissionGrid, SkyGeometry
 
 
@@ -88,21 +88,32 @@ class Display:
     hardness: float = 0.5  # 0 soft precipitation (high, red) .. 1 hard (low, purple border)
 
 
+_DIM = 2e-3
+"""Share of a form's brightness below which it is not worked out further."""
+
+
 def emission(grid: EmissionGrid, display: Display, declination_deg: float, t: float = 0.0) -> FloatArray:
-    """The map of emission at t seconds, (side, side), in units of the dark sky."""
-    a = np.radians(declination_deg)
-    c, s = np.float32(np.cos(a)), np.float32(np.sin(a))
-    x, y = grid.east * c - grid.north * s, grid.east * s + grid.north * c
+    """The map of emission at t seconds, (points,), in units of the dark sky."""
+    out = np.empty_like(grid.east)
+    for i in range(0, out.size, BLOCK):
+        part = slice(i, i + BLOCK)
+        x, y = _rotated(grid.east[part], grid.north[part], -declination_deg)
+        out[part] = _forms(x, y, grid.pixel_km[part], display, t)
+    return out
+
+
+def _forms(x: FloatArray, y: FloatArray, pixel_km: FloatArray, display: Display, t: float) -> FloatArray:
+    """All forms at places given in km east and north along the magnetic directions."""
     for vortex in display.vortices:
         x, y = _turn(x, y, vortex)
     shift = _flow(x, y, display.flow, t) if display.flow else None
     total = np.zeros_like(x)
     for curtain in display.curtains:
         if shift is None or curtain.fold == 0:
-            total += _curtain(grid, x, y, curtain, t)
+            total += _curtain(pixel_km, x, y, curtain, t)
         else:
             fold = np.float32(curtain.fold)
-            total += _curtain(grid, x + fold * shift[0], y + fold * shift[1], curtain, t)
+            total += _curtain(pixel_km, x + fold * shift[0], y + fold * shift[1], curtain, t)
     for veil in display.veils:
         total += _veil(x, y, veil, t)
     return total
@@ -111,12 +122,13 @@ def emission(grid: EmissionGrid, display: Display, declination_deg: float, t: fl
 def glow(geometry: SkyGeometry, display: Display, t: float = 0.0) -> FloatArray:
     """What the aurora sends to each pixel outside the air, (C,H,W)."""
     camera = geometry.camera
-    seen = emission(geometry.grid, display, camera.declination_deg, t).ravel()
+    seen = emission(geometry.grid, display, camera.declination_deg, t)
     weights = layer_weights(camera.band, geometry.heights, display.hardness)
     light = np.zeros((weights.shape[1], geometry.sky.size), np.float32)
+    layer = np.empty(geometry.sky.size, np.float32)
     # Not a matrix product: for that, BLAS would start threads that other workers need.
     for index, weight in zip(geometry.footpoints, weights, strict=True):
-        layer = seen.take(index)
+        seen.take(index, out=layer, mode="clip")
         for channel, w in enumerate(weight):
             if w > 1e-3:
                 light[channel] += layer * w
@@ -203,31 +215,34 @@ def _flow(x: FloatArray, y: FloatArray, flow: Flow, t: float) -> tuple[FloatArra
     return east, north
 
 
-def _curtain(grid: EmissionGrid, x: FloatArray, y: FloatArray, form: Curtain, t: float) -> FloatArray:
+def _curtain(pixel_km: FloatArray, x: FloatArray, y: FloatArray, form: Curtain, t: float) -> FloatArray:
     u, v = _rotated(x, y, form.angle_deg)
     flow = np.float32(form.drift_km_s * t)
     v = v - np.float32(form.offset_km) - np.float32(form.bend) * (u * np.float32(1e-3)) ** 2
     if form.wander_km:
-        v = v + np.float32(form.wander_km) * _noise(u + flow * 0.3, v * 0.3, 600.0, form.seed)
+        v = v + np.float32(form.wander_km) * _noise(u + flow * np.float32(0.3), v * np.float32(0.3), 600.0, form.seed)
     # No form is thinner than the spacing of the grid: there it would break into dots.
-    width = np.maximum(np.float32(form.width_km), grid.pixel_km * np.float32(0.55))
-    across = np.where(v < 0, -v / width, v / (width * np.float32(form.tail)))
-    light = np.exp(-(across**1.6)) * (np.float32(form.width_km) / width) ** 0.5
-    light *= np.float32(form.brightness) * np.exp(
-        -(((u - np.float32(form.centre_km)) / np.float32(form.extent_km)) ** 4)
-    )
+    width = np.maximum(np.float32(form.width_km), pixel_km * np.float32(0.55))
+    across = np.abs(v) / np.where(v < 0, width, width * np.float32(form.tail))
+    along = ((u - np.float32(form.centre_km)) / np.float32(form.extent_km)) ** 2
+    light = np.exp(-across * np.sqrt(across) - along * along)
+    out: FloatArray = np.zeros_like(light)
+    lit = np.flatnonzero(light > _DIM)
+    light, u, v, spacing = light[lit], u[lit], v[lit], pixel_km[lit]
+    light *= np.float32(form.brightness) * np.sqrt(np.float32(form.width_km) / width[lit])
     if form.unevenness:
-        slow = _noise(u + flow * 0.5, v * 0.2, 260.0, form.seed + 37)
-        light *= np.exp(np.float32(1.1 * form.unevenness) * (slow - 0.5))
+        slow = _noise(u + flow * np.float32(0.5), v * np.float32(0.2), 260.0, form.seed + 37)
+        light *= np.exp(np.float32(1.1 * form.unevenness) * (slow - np.float32(0.5)))
     if form.strands:
         thread = _noise(u * np.float32(0.12), v, form.strand_km, form.seed + 53)
-        visible = np.clip(np.float32(form.strand_km) / grid.pixel_km - 0.8, 0, 1)
+        visible = np.clip(np.float32(form.strand_km) / spacing - np.float32(0.8), 0, 1)
         light *= 1 - np.float32(form.strands) * visible * (1 - smoothstep(thread, -1.2, 1.4))
     if form.rays:
-        fine = _noise(u + flow, v * 0.15, form.ray_km * 2, form.seed + 41)
-        visible = np.clip(np.float32(form.ray_km) / grid.pixel_km - 0.6, 0, 1)
+        fine = _noise(u + flow, v * np.float32(0.15), form.ray_km * 2, form.seed + 41)
+        visible = np.clip(np.float32(form.ray_km) / spacing - np.float32(0.6), 0, 1)
         light *= 1 - np.float32(form.rays) * visible * (1 - smoothstep(fine, -0.8, 1.2))
-    return f32(light)
+    out[lit] = light
+    return out
 
 
 def _veil(x: FloatArray, y: FloatArray, form: Veil, t: float) -> FloatArray:
@@ -237,15 +252,25 @@ def _veil(x: FloatArray, y: FloatArray, form: Veil, t: float) -> FloatArray:
     if form.wander_km:
         edge = edge + np.float32(form.wander_km) * _noise(u, v, 500.0, form.seed)
     beyond = np.maximum(np.abs(edge) - np.float32(form.half_width_km), 0) / np.float32(form.edge_km)
-    light = np.float32(form.brightness) * np.exp(-(beyond**1.7))
-    light *= np.exp(0.25 * _noise(u, v, 420.0, form.seed + 5))
+    light = np.exp(-beyond * np.sqrt(beyond))
+    out: FloatArray = np.zeros_like(light)
+    lit = np.flatnonzero(light > _DIM)
+    light, u, v = light[lit], u[lit], v[lit]
+    light *= np.float32(form.brightness) * np.exp(np.float32(0.25) * _noise(u, v, 420.0, form.seed + 5))
     if form.patches:
-        mottle = _noise(u / np.float32(form.stretch), v, form.patch_km, form.seed + 7)
-        mottle += 0.5 * _noise(u / np.float32(form.stretch), v, form.patch_km * 0.45, form.seed + 9)
-        soft = 1.6 - 1.2 * form.sharpness
-        patch = smoothstep(mottle, 0.2 - soft, 0.2 + soft)
-        if form.pulse_s:
-            phase = 2 * np.pi * (t / form.pulse_s + _noise(u, v, form.patch_km * 2, form.seed + 13))
-            patch *= 0.55 + 0.45 * np.cos(phase)
-        light *= 1 - np.float32(form.patches) * (1 - patch)
-    return f32(light)
+        light *= 1 - np.float32(form.patches) * (1 - _patches(u, v, form, t))
+    out[lit] = light
+    return out
+
+
+def _patches(u: FloatArray, v: FloatArray, form: Veil, t: float) -> FloatArray:
+    """Brightness of the patches of a veil, 0..1."""
+    along = u / np.float32(form.stretch)
+    mottle = _noise(along, v, form.patch_km, form.seed + 7)
+    mottle += np.float32(0.5) * _noise(along, v, form.patch_km * 0.45, form.seed + 9)
+    soft = 1.6 - 1.2 * form.sharpness
+    patch = smoothstep(mottle, 0.2 - soft, 0.2 + soft)
+    if form.pulse_s:
+        beat = np.float32(t / form.pulse_s % 1.0) + _noise(u, v, form.patch_km * 2, form.seed + 13)
+        patch *= np.float32(0.55) + np.float32(0.45) * np.cos(np.float32(2 * np.pi) * beat)
+    return patch

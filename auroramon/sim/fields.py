@@ -14,6 +14,8 @@ Texture = Literal["smooth", "cloud", "wisp"]
 TILE = 256
 """Texels along each side of a tile; a power of two, because wrapping is a bit mask."""
 VARIANTS = 4
+BLOCK = 8192
+"""Elements worked on at a time: intermediate arrays stay in the cache, and in memory that needs no asking for."""
 
 # Texture -> (lowest wave number, highest wave number, exponent of the amplitude spectrum).
 _SPECTRA: dict[Texture, tuple[float, float, float]] = {
@@ -57,6 +59,11 @@ def f32(values: NDArray[Any]) -> FloatArray:
 
 def sample(values: FloatArray, x: FloatArray, y: FloatArray) -> FloatArray:
     """A tile at texel coordinates x, y (any shape, any range: the tile repeats), interpolated linearly."""
+    if x.size > 2 * BLOCK:
+        flat_x, flat_y, out = x.ravel(), y.ravel(), np.empty(x.size, np.float32)
+        for i in range(0, x.size, BLOCK):
+            out[i : i + BLOCK] = sample(values, flat_x[i : i + BLOCK], flat_y[i : i + BLOCK])
+        return out.reshape(x.shape)
     x0, y0 = np.floor(x), np.floor(y)
     fx, fy = x - x0, y - y0
     at = y0.astype(np.int32)

@@ -23,10 +23,11 @@ MAP_EDGE_DEG = 89.0
 class EmissionGrid:
     """The points at which emission is evaluated: spaced like the pixels, given in km around the station."""
 
-    side: int
-    east: FloatArray  # (side, side) km east of the station at FOOT_KM
-    north: FloatArray  # (side, side) km north
-    pixel_km: FloatArray  # (side, side) distance of neighbouring points, km
+    side: int  # points across the sky
+    east: FloatArray  # (points,) km east of the station at FOOT_KM
+    north: FloatArray  # (points,) km north
+    pixel_km: FloatArray  # (points,) distance of neighbouring points, km
+    number: NDArray[np.int32]  # (side, side) which point lies there; 0 in the corners, which hold none
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ class SkyGeometry:
     grid: EmissionGrid
     heights: tuple[float, ...]  # km, layers of the aurora
     sky: NDArray[np.int32]  # (P,) index into the ravelled frame of the pixels in the disc
-    footpoints: NDArray[np.int32]  # (layers, P) index into the ravelled emission grid
+    footpoints: NDArray[np.int32]  # (layers, P) which point of the emission grid
 
     def project(self, east: FloatArray, north: FloatArray, up: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Column and row (pixel centres at half-integers) of unit vectors; far outside where up < 0."""
@@ -190,7 +191,9 @@ def _emission_grid(side: int) -> EmissionGrid:
     km = _ground_km(f32(up), FOOT_KM) * np.where(r > 1, r, 1)
     east, north = f32(x / r * km), f32(y / r * km)
     step = np.hypot(np.gradient(east, axis=1), np.gradient(north, axis=1))
-    return EmissionGrid(side, east, north, f32(step))
+    used = r < 1 + 3 / side
+    number = np.where(used, np.cumsum(used).reshape(used.shape) - 1, 0).astype(np.int32)
+    return EmissionGrid(side, east[used], north[used], f32(step)[used], number)
 
 
 def _heights(camera: SimCamera, radius: float) -> tuple[float, ...]:
@@ -228,5 +231,5 @@ def _footpoints(
         r = np.minimum(zenith / MAP_EDGE_DEG, 1.0) * grid.side / 2
         col = np.clip(grid.side / 2 + e / d * r + dither[0], 0, grid.side - 1).astype(np.int32)
         row = np.clip(grid.side / 2 - n / d * r + dither[1], 0, grid.side - 1).astype(np.int32)
-        index[i] = row * grid.side + col
+        index[i] = grid.number[row, col]
     return index

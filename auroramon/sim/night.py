@@ -111,7 +111,7 @@ def _dimmed(display: Display, factor: float) -> Display:
 
 def _scene(cast: _Cast, part: dict[str, float], fraction: float, t: float) -> Scene:
     """The sky at t seconds, a fraction of the night, with so much of each part."""
-    sun = -9.0 - 18.0 * float(np.sin(np.pi * min(max(fraction, 0.0), 1.0)))
+    sun = -11.5 - 14.0 * float(np.sin(np.pi * min(max(fraction, 0.0), 1.0)))
     sky = replace(cast.sky, sun_altitude_deg=sun, sidereal_deg=cast.sky.sidereal_deg + t / 240)
     clouds = None
     if part["clouds"] > 0.02:
@@ -153,13 +153,13 @@ def _envelope(fraction: float, edges: tuple[float, ...]) -> float:
 def _label(geometry: SkyGeometry, place: Station, part: dict[str, float], drawn: Drawn) -> tuple[str, dict[str, float]]:
     """What the frame shows by the rules of docs/simulation.md, and the measurements."""
     truth = measure(geometry, place, "clear", drawn)
-    leading = max(_AURORA, key=lambda name: part[name])
+    shown = [form for form in _AURORA if part[form] > 0.1 and truth["aurora"] >= VISIBLE[form]]
     if truth["moon"] >= VISIBLE["moon"] and truth["moon_clear"] > 0.02 and truth["aurora"] < 0.4:
         label, visible = "moon", truth["moon"]
     elif truth["hidden"] >= VISIBLE["cloudy"]:
         label, visible = "cloudy", truth["hidden"]
-    elif truth["aurora"] >= VISIBLE[leading]:
-        label, visible = leading, truth["aurora"]
+    elif shown:
+        label, visible = max(shown, key=lambda form: part[form]), truth["aurora"]
     else:
         label, visible = "clear", 0.0
     truth["visible"] = visible
