@@ -52,6 +52,7 @@ class Service:
         self._run = parts.coordinator.job.run
         self._clock = clock
         self._unoffered: list[FileStat] = []
+        self._suspects: list[FileStat] = []  # claimed; a worker died with them in hand
         self._noticed: dict[str, float] = {}  # path -> monotonic time of its arrival, until its labels are committed
         self._claims = 0
         self._busy = True
@@ -116,16 +117,20 @@ class Service:
             if self._parts.coordinator.kept and self._parts.coordinator.commit(()) is None:
                 raise StoreBusyError("outcomes still wait")
             fresh = self._claim_arrivals() or self._claim_backlog()
-            suspects = () if fresh else self._claim_suspect()
+            if not fresh and not self._suspects:
+                self._suspects = self._store.claim(self._run, 1, self._clock(), suspects=True)
             self._away_until = 0.0
         except StoreBusyError as error:
             self._stay_away(error)
             return True
         if fresh:
             self._work(self._parts.executor, fresh, stop)
-        if suspects:
-            self._work(self._parts.isolated, suspects, stop)
-        return bool(fresh or suspects or self._unoffered)
+        elif self._suspects:
+            suspect = self._suspects.pop()
+            self._work(self._parts.isolated, [suspect], stop)
+        else:
+            return False
+        return True
 
     def _stay_away(self, error: StoreBusyError) -> None:
         if not self._away_until:
@@ -141,6 +146,7 @@ class Service:
         if len(self._unoffered) <= CLAIM:
             claimed = self._store.claim_files(self._run, self._unoffered, now=now)
             self._unoffered = []
+            self._suspects += claimed.suspects
             return claimed.fresh
         self._store.offer(self._unoffered, now=now)
         self._unoffered = []
@@ -151,9 +157,6 @@ class Service:
         fresh = self._store.claim(self._run, CLAIM, self._clock(), newest_first=not oldest)
         self._claims += bool(fresh)
         return fresh
-
-    def _claim_suspect(self) -> Sequence[FileStat]:
-        return self._store.claim(self._run, 1, self._clock(), suspects=True)
 
     def _work(self, executor: Executor, files: Sequence[FileStat], stop: StopFlag) -> None:
         for outcomes in executor.run([files], stop):

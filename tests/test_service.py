@@ -1,0 +1,227 @@
+"""The live loop when things fail: the database away, a file that kills, a file that is not ready."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from auroramon.coordinator import Coordinator, Job, utc_now
+from auroramon.executors.inline import InlineExecutor
+from auroramon.executors.pool import PoolExecutor
+from auroramon.metrics import Metrics
+from auroramon.ports import LabelFiles
+from auroramon.service import Parts, Service
+from auroramon.sources.arrivals import ArrivalRule
+from auroramon.sources.timing import Timing
+from auroramon.sources.watch import FolderWatch, WatchedFolder
+from auroramon.store.results import ModelRow
+from auroramon.store.store import Store, open_store
+from auroramon.types import LABELS, Classification, FileOutcome, FileStat, FrameInfo, LabelRecord, Outcome
+from tests.daemon import wait_until
+
+POISON = "poison"
+
+
+def label(files: Sequence[FileStat]) -> list[FileOutcome]:
+    """Stand for a labeller that calls everything an arc; a poison file kills the process it is read in."""
+    outcomes = []
+    for file in files:
+        if POISON in file.path:
+            os.kill(os.getpid(), signal.SIGKILL)
+        time = datetime(2025, 12, 21, tzinfo=utc_now().tzinfo) + timedelta(seconds=file.mtime_ns % 100_000)
+        info = FrameInfo(file.path, 0, file.camera, time, "mtime")
+        said = Classification("arc", 0.9, (0.9, 0.1, 0.0, 0.0, 0.0, 0.0), 1.0)
+        outcomes.append(FileOutcome(file, Outcome.LABELLED, "", (LabelRecord(info, said, None, None, None, None),)))
+    return outcomes
+
+
+def make_label() -> LabelFiles:
+    return label
+
+
+@dataclass
+class Station:
+    """A service on a folder, in a thread of the test."""
+
+    folder: Path
+    store: Store
+    service: Service
+    metrics: Metrics
+    stop: threading.Event = field(default_factory=threading.Event)
+    thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        self.thread = threading.Thread(target=self.service.serve, args=(self.stop,))
+        self.thread.start()
+
+    def end(self) -> None:
+        self.stop.set()
+        assert self.thread is not None
+        self.thread.join(30)
+        assert not self.thread.is_alive()
+
+    def arrive(self, name: str, content: bytes = b"frame") -> Path:
+        new = self.folder / f"{name}.tmp"
+        new.write_bytes(content)
+        return new.rename(self.folder / name)
+
+    def frames(self) -> float:
+        value = self.metrics.registry.get_sample_value(
+            "auroramon_frames_classified_total", {"camera": "test", "label": "arc"}
+        )
+        assert value is not None
+        return value
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Iterator[Callable[..., Station]]:
+    made: list[Station] = []
+
+    def station(label_files: LabelFiles = label) -> Station:
+        folder = tmp_path / "in"
+        folder.mkdir(exist_ok=True)
+        store = open_store(f"sqlite:///{tmp_path / 'labels.db'}", busy_timeout_s=0.05)
+        model = store.register_model(ModelRow("m", "d", "e", LABELS, None, utc_now()))
+        run = store.start_run("run", utc_now())
+        store.recover(run, utc_now(), lambda pid: False)
+        metrics = Metrics(CollectorRegistry(), ["test"], LABELS)
+        watch = FolderWatch(
+            [WatchedFolder("test", folder, ArrivalRule((".png",)))], Timing(settle_s=0.1, reconcile_s=1.0)
+        )
+        parts = Parts(
+            watch,
+            Coordinator(store, Job(run, model, "live", 0.1), metrics),
+            InlineExecutor(label_files),
+            PoolExecutor(make_label, workers=1, in_hand=1),
+            metrics,
+        )
+        made.append(Station(folder, store, Service(parts), metrics))
+        return made[-1]
+
+    yield station
+    for one in made:
+        if one.thread is not None and one.thread.is_alive():
+            one.end()
+        one.store.close()
+
+
+def test_frames_that_arrive_while_the_database_is_locked_are_labelled_afterwards(
+    make: Callable[..., Station], tmp_path: Path
+) -> None:
+    station = make()
+    station.start()
+    station.arrive("a.png")
+    wait_until(lambda: station.frames() == 1, "the first frame is counted")
+    other = sqlite3.connect(tmp_path / "labels.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    for number in range(5):
+        station.arrive(f"b{number}.png")
+    failures = "auroramon_database_failures_total"
+    wait_until(lambda: (station.metrics.registry.get_sample_value(failures) or 0) > 0, "the lock was noticed")
+    wait_until(lambda: not station.service.health().ok, "health says that the database is away")
+    assert station.frames() == 1
+    other.execute("ROLLBACK")
+    other.close()
+    wait_until(lambda: station.frames() == 6, "all frames are counted once")
+    wait_until(lambda: station.service.health().ok, "health is well again")
+    station.end()
+    assert station.store.account().labelled == 6
+
+
+def test_a_file_that_killed_the_daemon_is_tried_apart_and_quarantined_in_the_end(
+    make: Callable[..., Station],
+) -> None:
+    first = make()
+    poison = first.folder / f"{POISON}.png"
+    poison.write_bytes(b"x")
+    status = poison.stat()
+    stat = FileStat(str(poison), status.st_size, status.st_mtime_ns, "test")
+    run = first.store.start_run("run", utc_now(), pid=2**22 + 1)
+    first.store.claim_files(run, [stat], utc_now())  # and the daemon died with it in hand
+    station = make()
+    station.start()
+    station.arrive("good.png")
+    wait_until(lambda: station.frames() == 1, "the good frame is labelled")
+    wait_until(lambda: station.store.account().quarantined == 1, "the poison is in quarantine")
+    station.end()
+    (bad,) = station.store.quarantined()
+    assert bad.path == str(poison)
+    assert "crashed the worker 3 times" in bad.reason
+
+
+def test_a_mistake_of_ours_costs_one_file_and_is_told(make: Callable[..., Station]) -> None:
+    def clumsy(files: Sequence[FileStat]) -> list[FileOutcome]:
+        if any("odd" in file.path for file in files):
+            raise ZeroDivisionError("odd")
+        return label(files)
+
+    station = make(clumsy)
+    station.start()
+    station.arrive("odd.png")
+    wait_until(
+        lambda: (
+            station.metrics.registry.get_sample_value(
+                "auroramon_file_failures_total", {"camera": "test", "reason": "crashed"}
+            )
+            == 1
+        ),
+        "the mistake is counted",
+    )
+    wait_until(lambda: station.frames() == 1, "tried apart, where the mistake does not happen, it is labelled")
+    station.end()
+
+
+def test_what_was_in_hand_at_the_end_is_given_back(make: Callable[..., Station]) -> None:
+    station = make()
+    station.start()
+    for number in range(50):
+        station.arrive(f"{number}.png")
+    station.end()
+    account = station.store.account()
+    assert account.seen == account.labelled + account.pending
+    run = station.store.start_run("run", utc_now())
+    left = station.store.claim(run, 100, utc_now())
+    assert len(left) == account.pending
+    assert not station.store.claim(run, 100, utc_now(), suspects=True)
+
+
+def test_a_backlog_is_worked_on_from_both_ends_and_drains(make: Callable[..., Station]) -> None:
+    order: list[str] = []
+
+    def noting(files: Sequence[FileStat]) -> list[FileOutcome]:
+        order.extend(Path(file.path).stem for file in files)
+        return label(files)
+
+    station = make(noting)
+    for number in range(100):
+        file = station.folder / f"{number:03}.png"
+        file.write_bytes(b"x")
+        os.utime(file, (1_700_000_000 + number, 1_700_000_000 + number))
+    station.start()
+    wait_until(lambda: station.frames() == 100, "the backlog has drained")
+    station.end()
+    assert sorted(order) == [f"{number:03}" for number in range(100)]
+    assert order.index("099") < order.index("050")
+    assert order.index("000") < order.index("050")
+
+
+def test_an_empty_file_waits_for_its_writer_and_is_quarantined_after_the_settle_time(
+    make: Callable[..., Station],
+) -> None:
+    def reading(files: Sequence[FileStat]) -> list[FileOutcome]:
+        return [FileOutcome(file, Outcome.NOT_READY, "is empty") for file in files]
+
+    station = make(reading)
+    station.start()
+    station.arrive("empty.png", b"")
+    wait_until(lambda: station.store.account().quarantined == 1, "the empty file is in quarantine")
+    station.end()
