@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Callable
 from contextlib import closing
@@ -80,23 +81,16 @@ class Winter:
     frames: int
 
 
-@pytest.fixture
-def winter(tmp_path: Path) -> Winter:
+@pytest.fixture(scope="session")
+def winter_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Six hours of one frame a minute (one label after the other), a file in quarantine, one skipped, one waiting."""
-    url = f"sqlite:///{tmp_path / 'labels.sqlite'}"
-    config = tmp_path / "station.toml"
-    config.write_text(
-        f'[database]\nurl = "{url}"\n[server]\nlisten = ""\n[[camera]]\nname = "kiruna"\nsite = "kir"\n'
-        f'folder = "{tmp_path}"\n[[camera]]\nname = "abisko"\n'
-    )
-    with closing(open_store(url)) as store:
+    file = tmp_path_factory.mktemp("winter") / "labels.sqlite"
+    with closing(open_store(f"sqlite:///{file}")) as store:
         store.register_cameras([KIRUNA])
         model = store.register_model(ModelRow("first", "d1", "e1", LABELS, 5.0, EVENING - timedelta(days=9)))
         run = store.start_run("run", now=EVENING)
         outcomes = [_outcome(minute) for minute in range(360)]
-        bad = FileStat("/data/bad.png", 10, 1, "kiruna")
-        copy = FileStat("/data/copy.png", 10, 1, "kiruna")
-        waits = FileStat("/data/waits.png", 10, 1, "kiruna")
+        bad, copy, waits = (FileStat(f"/data/{name}.png", 10, 1, "kiruna") for name in ("bad", "copy", "waits"))
         store.offer([outcome.file for outcome in outcomes] + [bad, copy, waits], now=EVENING)
         store.claim(run, 1000, EVENING)
         outcomes.append(FileOutcome(bad, Outcome.QUARANTINED, "bad.png: holds no image"))
@@ -104,6 +98,20 @@ def winter(tmp_path: Path) -> Winter:
         store.commit(run, outcomes, model=model, source="live", now=EVENING + timedelta(hours=7))
         store.update_expected(EVENING + timedelta(hours=20))
         store.end_run(run, now=EVENING + timedelta(hours=7))
+    return file
+
+
+@pytest.fixture
+def winter(tmp_path: Path, winter_database: Path) -> Winter:
+    """The same night for each test, with a configuration that names it."""
+    database = tmp_path / "labels.sqlite"
+    shutil.copyfile(winter_database, database)
+    url = f"sqlite:///{database}"
+    config = tmp_path / "station.toml"
+    config.write_text(
+        f'[database]\nurl = "{url}"\n[server]\nlisten = ""\n[[camera]]\nname = "kiruna"\nsite = "kir"\n'
+        f'folder = "{tmp_path}"\n[[camera]]\nname = "abisko"\n'
+    )
     return Winter(url, config, 360)
 
 

@@ -1,0 +1,130 @@
+"""Looks at a configuration before a night depends on it: folders, patterns, masks, the model, the database."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from PIL import Image, UnidentifiedImageError
+from sqlalchemy import inspect
+
+from auroramon.assemble import live_threads, make_labeller
+from auroramon.config import CameraSettings, Settings
+from auroramon.errors import AuroramonError, BundleError, ConfigError, NoDatabaseError
+from auroramon.masks import load_mask
+from auroramon.readers import suffixes
+from auroramon.sources.arrivals import ArrivalRule
+from auroramon.store.database import connect
+from auroramon.store.migrate import VERSION_TABLE
+from auroramon.times import check_pattern
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at."""
+
+    level: Literal["ok", "note", "error"]  # note: works, but something will be missing
+    about: str  # "camera gill", "model", "database"
+    sentence: str
+
+
+def check(settings: Settings) -> Iterator[Finding]:
+    """Look at everything that `run` needs; nothing is changed by it."""
+    if not settings.camera:
+        yield Finding("note", "cameras", "none is configured, so `run` has no folder to watch; `auroramon init` helps")
+    for camera in settings.camera:
+        yield from _check_camera(camera)
+    yield from _check_shared(settings.camera)
+    yield _check_model(settings)
+    yield _check_database(settings)
+
+
+def _check_camera(camera: CameraSettings) -> Iterator[Finding]:
+    about = f"camera {camera.name}"
+    yield _check_folder(about, camera.folder)
+    try:
+        ArrivalRule(suffixes(), camera.patterns)
+        check_pattern(camera.time_pattern)
+        if camera.mask is not None:
+            _try_mask(camera.mask)
+    except ConfigError as error:
+        yield Finding("error", about, str(error))
+    if camera.latitude is None:
+        yield Finding(
+            "note", about, "has no position: Sun and Moon stay empty, daylight frames are not told apart, and nobody "
+            "knows which frames are missing",
+        )  # fmt: skip
+    elif camera.cadence_s is None:
+        yield Finding("note", about, "has no cadence_s: nobody knows which frames are missing")
+
+
+def _check_folder(about: str, folder: Path | None) -> Finding:
+    if folder is None:
+        return Finding("note", about, "has no folder: `run` refuses to start, `backfill` and `classify` need none")
+    if not folder.exists():
+        return Finding("note", about, f"{folder} is not there: `run` will wait for it")
+    if not folder.is_dir():
+        return Finding("error", about, f"{folder} is no folder")
+    if not os.access(folder, os.R_OK | os.X_OK):
+        return Finding("error", about, f"{folder} cannot be read by this user")
+    return Finding("ok", about, f"watches {folder}")
+
+
+def _try_mask(mask: Path) -> None:
+    """Load a mask as a frame of its own size would.
+
+    Raises:
+        ConfigError: it is not there, no image, or hides everything.
+    """
+    try:
+        with Image.open(mask) as image:
+            width, height = image.size
+    except (OSError, UnidentifiedImageError, Image.DecompressionBombError):
+        width = height = 1  # load_mask says what is wrong
+    load_mask(mask, (height, width))
+
+
+def _check_shared(cameras: tuple[CameraSettings, ...]) -> Iterator[Finding]:
+    """Find cameras of one folder that cannot be told apart."""
+    seen: dict[tuple[Path, tuple[str, ...]], str] = {}
+    for camera in cameras:
+        if camera.folder is None:
+            continue
+        key = (camera.folder.resolve(), camera.patterns)
+        if key in seen:
+            other = f"camera {seen[key]}"
+            yield Finding("error", f"camera {camera.name}", f"has the folder and the patterns of {other}")
+        seen.setdefault(key, camera.name)
+
+
+def _check_model(settings: Settings) -> Finding:
+    try:
+        labeller = make_labeller(settings, live_threads(settings))
+    except (BundleError, ConfigError) as error:
+        return Finding("error", "model", str(error))
+    backend = labeller.backend
+    return Finding(
+        "ok", "model", f"{labeller.bundle.name} runs on {backend.name} ({backend.precision}, {backend.device}) and "
+        "repeats its golden frames",
+    )  # fmt: skip
+
+
+def _check_database(settings: Settings) -> Finding:
+    """Open the database and look, without making or upgrading anything."""
+    try:
+        database = connect(settings.database_url, create=False, busy_timeout_s=1.0)
+        try:
+            with database.reading() as conn:
+                tables = inspect(conn).get_table_names()
+        finally:
+            database.close()
+    except NoDatabaseError as error:
+        return Finding("ok", "database", str(error))
+    except AuroramonError as error:
+        return Finding("error", "database", str(error))
+    if VERSION_TABLE in tables:
+        return Finding("ok", "database", f"{database.place} is there")
+    return Finding("ok", "database", f"{database.place} holds no tables of auroramon yet: the first run makes them")

@@ -1,0 +1,150 @@
+"""init and config: from a folder of frames to settings that can be trusted."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import tomllib
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from auroramon.config import load_settings
+from tests.cli.conftest import Command, Winter
+from tests.skies import START, stack, write_png
+from tests.tiny import write_tiny_bundle
+
+
+@pytest.fixture
+def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    bundle = write_tiny_bundle(tmp_path / "tiny")
+    monkeypatch.setenv("AURORAMON_MODEL__PATH", str(bundle.folder))
+    return bundle.folder
+
+
+@pytest.fixture
+def frames(tmp_path: Path) -> Path:
+    folder = tmp_path / "frames"
+    folder.mkdir()
+    for seed in range(12):
+        write_png(folder, seed)
+    return folder
+
+
+def test_init_writes_settings_that_config_check_passes(auroramon: Command, frames: Path, tiny: Path) -> None:
+    before = sorted(frames.iterdir())
+    said = auroramon("init", frames)
+    assert said.code == 0
+    assert "12 files" in said.out
+    assert "image, 8 bit grey, 64x64 pixels, one frame a file" in said.out
+    assert "cadence 3 s" in said.out
+    assert sorted(frames.iterdir()) == before
+    (camera,) = load_settings(Path("auroramon.toml")).camera
+    assert (camera.name, camera.folder, camera.cadence_s) == ("frames", frames, 3.0)
+    checked = auroramon("config", "check")
+    assert checked.code == 0
+    assert "error" not in checked.out
+    assert "ok     model: tiny runs on onnx" in checked.out
+
+
+def test_init_names_cameras_after_their_headers_and_keeps_them_apart(auroramon: Command, tmp_path: Path) -> None:
+    for imager in ("themis99", "themis98"):
+        for minute in range(3):
+            start = START + timedelta(minutes=minute)
+            folder = tmp_path / "data" / f"{start:%Y/%m/%d}"
+            folder.mkdir(parents=True, exist_ok=True)
+            raw = gzip.decompress(stack(range(4), start)).replace(b"themis99", imager.encode())
+            (folder / f"{start:%Y%m%d_%H%M}_test_{imager}_full.pgm.gz").write_bytes(gzip.compress(raw))
+    assert auroramon("init", "data", "-o", "two.toml").code == 0
+    cameras = {camera.name: camera for camera in load_settings(Path("two.toml")).camera}
+    assert set(cameras) == {"test_themis98", "test_themis99"}
+    assert cameras["test_themis98"].patterns == ("*test_themis98*.pgm.gz",)
+    assert cameras["test_themis98"].cadence_s == 3.0
+
+
+def test_init_does_not_write_over_a_configuration(auroramon: Command, frames: Path) -> None:
+    Path("auroramon.toml").write_text("# mine\n")
+    said = auroramon("init", frames)
+    assert said.code == 2
+    assert "--force" in said.err
+    assert Path("auroramon.toml").read_text() == "# mine\n"
+    assert auroramon("init", frames, "--force").code == 0
+    assert Path("auroramon.toml").read_text() != "# mine\n"
+
+
+def test_init_of_an_empty_folder_gives_a_camera_to_fill_in(auroramon: Command, tmp_path: Path) -> None:
+    (tmp_path / "new camera").mkdir()
+    assert auroramon("init", "new camera").code == 0
+    (camera,) = load_settings(Path("auroramon.toml")).camera
+    assert (camera.name, camera.folder) == ("new-camera", tmp_path / "new camera")
+
+
+def test_init_says_which_files_gave_nothing(auroramon: Command, frames: Path) -> None:
+    (frames / "20251221_210000_test.png").write_bytes(b"no image")
+    said = auroramon("init", frames)
+    assert said.code == 0
+    assert "1 file gave nothing" in said.out
+    assert "20251221_210000_test.png" in said.out
+
+
+def test_config_show_is_toml_and_says_where_a_value_is_from(
+    auroramon: Command, winter: Winter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AURORAMON_WATCH__SETTLE_S", "7")
+    said = auroramon("config", "show", "-c", winter.config)
+    assert said.code == 0
+    values = tomllib.loads(said.out)
+    assert values["camera"][0]["name"] == "kiruna"
+    assert values["watch"]["settle_s"] == 7.0
+    lines = {line.split(" =")[0]: line for line in said.out.splitlines()}
+    assert lines["settle_s"].endswith("# AURORAMON_WATCH__SETTLE_S")
+    assert lines["url"].endswith("# file")
+    assert lines["level"].endswith("# default")
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql://me:sec@ret@host/db", "postgresql://me@host/db?password=sec%40ret&sslmode=require"]
+)
+def test_config_show_hides_passwords(auroramon: Command, monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setenv("AURORAMON_DATABASE__URL", url)
+    for words in ([], ["--json"]):
+        said = auroramon("config", "show", *words)
+        assert said.code == 0
+        assert "sec" not in said.out
+        assert "host/db" in said.out
+
+
+def test_config_show_as_json(auroramon: Command, winter: Winter) -> None:
+    told = json.loads(auroramon("config", "show", "-c", winter.config, "--json").out)
+    assert told["file"] == str(winter.config)
+    assert told["settings"]["server"]["listen"] == ""
+    assert told["database_url"] == winter.url
+
+
+def test_config_check_names_what_is_wrong_and_ends_with_two(auroramon: Command, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    Path("bad.toml").write_text(
+        '[[camera]]\nname = "a"\nfolder = "file"\ntime_pattern = "%Y%Q"\n'
+        '[[camera]]\nname = "b"\nfolder = "away"\nmask = "no.png"\nlatitude = 67\nlongitude = 20\n'
+        '[[camera]]\nname = "c"\nfolder = "away"\npatterns = ["../x"]\n'
+        '[[camera]]\nname = "d"\nfolder = "away"\n'
+        '[database]\nurl = "sqlite:///bad.toml"\n[model]\npath = "away"\n'
+    )
+    said = auroramon("config", "check", "-c", "bad.toml", "--json")
+    assert said.code == 2
+    errors = {f"{f['about']}: {f['sentence']}" for f in json.loads(said.out) if f["level"] == "error"}
+    for part in ("file is no folder", "'%Q' is unknown", "no.png: there is no such file", "'../x'", "no model bundle",
+                 "camera d: has the folder and the patterns of camera b", "database: bad.toml"):  # fmt: skip
+        assert any(part in error for error in errors), part
+    notes = [f["sentence"] for f in json.loads(said.out) if f["level"] == "note"]
+    assert any("has no cadence_s" in note for note in notes)
+    assert any("`run` will wait" in note for note in notes)
+
+
+def test_an_unknown_key_is_wrong_configuration(auroramon: Command) -> None:
+    Path("odd.toml").write_text("[databse]\n")
+    for words in (["config", "check"], ["config", "show"], ["status"]):
+        said = auroramon(*words, "-c", "odd.toml")
+        assert said.code == 2
+        assert "databse" in said.err
