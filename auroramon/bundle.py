@@ -178,6 +178,8 @@ def write_bundle(folder: Path, parts: BundleParts) -> ModelBundle:
     """
     if folder.exists():
         raise BundleError(f"{folder} exists already: choose another name, or remove it first")
+    if not np.isfinite(parts.head.threshold):
+        raise BundleError(f"the head of {parts.name} has no threshold: calibrate it first")
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as scratch:
         new = Path(scratch) / "bundle"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,41 +28,54 @@ class OnnxBackend:
         Raises:
             BundleError: the graph cannot be loaded, or does not take or give what the bundle says.
         """
-        import onnxruntime as ort
-        from onnxruntime.capi import onnxruntime_pybind11_state as raised
-
         path = bundle.graph(precision)
-        options = ort.SessionOptions()
-        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        # Threads that spin while they wait for the next frame would burn a core of the daemon.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        options.log_severity_level = 3  # errors; warnings are about the optimiser
-        ort.disable_telemetry_events()
-        try:
-            self._session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        except (
-            raised.Fail, raised.InvalidArgument, raised.InvalidGraph, raised.InvalidProtobuf, raised.NoSuchFile,
-            raised.NotImplemented, raised.RuntimeException,
-        ) as error:  # fmt: skip
-            raise BundleError(f"ONNX Runtime {ort.__version__} cannot load {path}: {error}") from error
         self.precision: str = precision
         self.device = f"CPU, {threads} thread{'s' if threads > 1 else ''}"
-        self._check_graph(bundle)
-
-    def _check_graph(self, bundle: ModelBundle) -> None:
+        self._session = open_session(path, threads)
+        self._input: str = self._session.get_inputs()[0].name
         spec = bundle.preprocess
+        self._shape = (len(spec.channels), spec.size, spec.size)
         takes = [tuple(i.shape[1:]) for i in self._session.get_inputs()]
         gives = [tuple(o.shape[1:]) for o in self._session.get_outputs()]
-        if takes != [(len(spec.channels), spec.size, spec.size)] or gives != [(bundle.width,)]:
+        if takes != [self._shape] or gives != [(bundle.width,)]:
             raise BundleError(
-                f"{bundle.graph('int8' if self.precision == 'int8' else 'float32')} takes {takes} and gives {gives}, "
-                f"which is not what the bundle describes"
+                f"{path} takes {takes} and gives {gives}, but its bundle says {[self._shape]} and {[(bundle.width,)]}: "
+                f"copy the bundle again"
             )
-        self._input = self._session.get_inputs()[0].name
 
     def embed(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Give (N,D) unit vectors for (N,C,S,S) inputs."""
-        result: Any = self._session.run(None, {self._input: inputs})[0]
-        return np.asarray(result, dtype=np.float32)
+        """Give (N,D) unit vectors for (N,C,S,S) inputs.
+
+        Raises:
+            ValueError: the inputs do not have the shape that the model takes.
+        """
+        if inputs.shape[1:] != self._shape:
+            raise ValueError(f"inputs {inputs.shape} do not end in {self._shape}")
+        result: NDArray[np.float32] = self._session.run(None, {self._input: inputs})[0]
+        return result
+
+
+def open_session(path: Path, threads: int) -> Any:
+    """Load an ONNX graph for the CPU, with the settings that serving uses.
+
+    Raises:
+        BundleError: ONNX Runtime cannot load the file.
+    """
+    import onnxruntime as ort
+    from onnxruntime.capi import onnxruntime_pybind11_state as raised
+
+    options = ort.SessionOptions()
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    # Threads that spin while they wait for the next frame would burn a core of the daemon.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.log_severity_level = 3  # errors only: its warnings are about its own optimiser
+    ort.disable_telemetry_events()
+    try:
+        return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except (
+        raised.Fail, raised.InvalidArgument, raised.InvalidGraph, raised.InvalidProtobuf, raised.NoSuchFile,
+        raised.NotImplemented, raised.RuntimeException,
+    ) as error:  # fmt: skip
+        raise BundleError(f"ONNX Runtime {ort.__version__} cannot load {path}: {error}") from error

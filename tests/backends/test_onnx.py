@@ -1,0 +1,89 @@
+"""ONNX Runtime gives the same bits for a batch and for single frames, and refuses what does not fit."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from auroramon.backends.onnx import OnnxBackend, open_session
+from auroramon.bundle import ModelBundle, Precision, default_bundle, load_bundle, write_bundle
+from auroramon.errors import BundleError
+from tests.backends.tiny_model import SIZE, WIDTH, make_parts, write_graph
+
+
+@pytest.fixture(scope="module")
+def shipped() -> ModelBundle:
+    return load_bundle(default_bundle())
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> ModelBundle:
+    return write_bundle(tmp_path / "tiny-1", make_parts(tmp_path / "parts", int8=True))
+
+
+@pytest.mark.parametrize("precision", ["float32", "int8"])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_batch_equals_its_frames_one_by_one_bit_for_bit(
+    shipped: ModelBundle, precision: Precision, threads: int
+) -> None:
+    backend = OnnxBackend(shipped, precision, threads)
+    inputs = np.concatenate([shipped.golden.inputs, shipped.golden.inputs[:, :, ::-1]])[:17]
+    together = backend.embed(inputs)
+    assert together.dtype == np.float32
+    np.testing.assert_allclose(np.linalg.norm(together, axis=1), 1, atol=1e-5)
+    for size in (1, 3, 8):
+        parts = [backend.embed(inputs[k : k + size]) for k in range(0, len(inputs), size)]
+        np.testing.assert_array_equal(np.concatenate(parts), together)
+
+
+@pytest.mark.parametrize("precision", ["float32", "int8"])
+def test_one_thread_and_two_give_the_same_bits(shipped: ModelBundle, precision: Precision) -> None:
+    one, two = (OnnxBackend(shipped, precision, threads).embed(shipped.golden.inputs) for threads in (1, 2))
+    np.testing.assert_array_equal(one, two)
+
+
+def test_the_backend_says_what_runs(tiny: ModelBundle) -> None:
+    backend = OnnxBackend(tiny, "int8", 2)
+    assert (backend.name, backend.precision, backend.device) == ("onnx", "int8", "CPU, 2 threads")
+
+
+def test_no_frames_give_no_embeddings(tiny: ModelBundle) -> None:
+    found = OnnxBackend(tiny, "float32", 1).embed(np.zeros((0, 2, SIZE, SIZE), dtype=np.float32))
+    assert found.shape == (0, WIDTH)
+
+
+def test_frames_of_another_size_are_refused(tiny: ModelBundle) -> None:
+    with pytest.raises(ValueError, match=r"inputs \(1, 2, 8, 8\) do not end in \(2, 16, 16\)"):
+        OnnxBackend(tiny, "float32", 1).embed(np.zeros((1, 2, 8, 8), dtype=np.float32))
+
+
+def test_a_graph_of_another_width_than_its_bundle_says_is_refused(tiny: ModelBundle) -> None:
+    write_graph(tiny.graph("float32"), width=WIDTH + 1)
+    with pytest.raises(BundleError, match="but its bundle says"):
+        OnnxBackend(tiny, "float32", 1)
+
+
+@pytest.mark.parametrize("content", [b"", b"no graph at all", b"\x08\x07" * 40])
+def test_a_file_that_is_no_graph_is_named(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "broken.onnx"
+    path.write_bytes(content)
+    with pytest.raises(BundleError, match=r"cannot load .*broken\.onnx"):
+        open_session(path, 1)
+
+
+def test_serving_a_model_imports_no_training_library() -> None:
+    code = (
+        "import sys\n"
+        "from auroramon import bundle, heads\n"
+        "from auroramon.backends import onnx\n"
+        "assert 'onnxruntime' not in sys.modules\n"
+        "model = bundle.load_bundle(bundle.default_bundle())\n"
+        "bundle.check_golden(model, onnx.OnnxBackend(model, 'float32', 1))\n"
+        "heavy = {'torch', 'torchvision', 'sklearn', 'scipy', 'cv2', 'onnx'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

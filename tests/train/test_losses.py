@@ -1,0 +1,64 @@
+"""The triplet loss against a slow reference, at angles that are known."""
+
+from __future__ import annotations
+
+import math
+from itertools import permutations
+from typing import Literal
+
+import pytest
+import torch
+
+from train.losses import build_loss
+from train.runfile import LossTable
+
+MARGIN = 0.3
+
+
+def table(miner: Literal["all", "semihard", "hard"]) -> LossTable:
+    return LossTable(kind="triplet", margin=MARGIN, miner=miner, miner_margin=MARGIN)
+
+
+def on_circle(*degrees: float) -> torch.Tensor:
+    angles = torch.tensor(degrees, dtype=torch.float64) * math.pi / 180
+    return torch.stack([angles.cos(), angles.sin()], dim=1)
+
+
+def slow(points: torch.Tensor, targets: torch.Tensor, miner: str) -> float:
+    """Chords between all triplets, one by one; the mean over those that violate the margin."""
+    losses = []
+    for a, p, n in permutations(range(len(points)), 3):
+        if targets[a] != targets[p] or targets[a] == targets[n]:
+            continue
+        positive = float((points[a] - points[p]).norm())
+        negative = float((points[a] - points[n]).norm())
+        gap = negative - positive
+        wanted = {"all": gap <= MARGIN, "semihard": 0 < gap <= MARGIN, "hard": gap <= 0}[miner]
+        if wanted and positive - negative + MARGIN > 0:
+            losses.append(positive - negative + MARGIN)
+    return sum(losses) / max(len(losses), 1)
+
+
+@pytest.mark.parametrize("miner", ["all", "semihard", "hard"])
+def test_the_loss_is_the_mean_over_the_triplets_that_violate_the_margin(
+    miner: Literal["all", "semihard", "hard"],
+) -> None:
+    points = on_circle(0, 25, 31, 40, 90, 100, 133)
+    targets = torch.tensor([0, 0, 1, 0, 1, 2, 2])
+    found = float(build_loss(table(miner))(points, targets))
+    assert found > 0
+    assert found == pytest.approx(slow(points, targets, miner), rel=1e-6)
+
+
+def test_classes_far_apart_cost_nothing() -> None:
+    targets = torch.tensor([0, 0, 1, 1])
+    assert float(build_loss(table("all"))(on_circle(0, 1, 180, 181), targets)) == 0
+
+
+def test_one_known_triplet() -> None:
+    targets = torch.tensor([0, 0, 1])
+    # Chords: 60 degrees is 1, 90 degrees is the root of 2; from the anchor at 0 the negative is nearer by that.
+    anchor_at_0 = math.sqrt(2) - 1 + MARGIN
+    anchor_at_90 = math.sqrt(2) - 2 * math.sin(math.radians(15)) + MARGIN
+    found = float(build_loss(table("all"))(on_circle(0, 90, 60), targets))
+    assert found == pytest.approx((anchor_at_0 + anchor_at_90) / 2, rel=1e-6)

@@ -1,0 +1,191 @@
+"""The commands of `python -m train`: each takes a run file, and finds what earlier ones left in the work folder."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+import torch
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from auroramon.bundle import choose_precision, load_bundle
+from auroramon.errors import AuroramonError, ConfigError
+from auroramon.types import LABELS
+from train import evaluate as evaluation
+from train.backbones import Embedder
+from train.cards import report_tables
+from train.frames import read_split
+from train.heads import compare_heads
+from train.loop import Epoch, load_embedder
+from train.loop import fit as fit_network
+from train.model import SPLIT, build_bundle, export_graphs, graph_embed, judge_split, report_json
+from train.real import score_real, summary
+from train.runfile import Run, read_run
+from train.simulate import frames_of
+from train.simulate import simulate as draw_frames
+
+RUN = click.argument("run_file", type=click.Path(path_type=Path, exists=True, dir_okay=False), metavar="RUN")
+WORK = click.option(
+    "--work", type=click.Path(path_type=Path, file_okay=False), default=Path("train/work"), show_default=True,
+    help="Folder for everything that can be made again.",
+)  # fmt: skip
+PROCESSES = click.option("--processes", type=click.IntRange(1), default=2, show_default=True, help="That draw frames.")
+DEVICE = click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
+TO = click.option(
+    "--to", type=click.Path(path_type=Path, file_okay=False), help="Folder of the new bundle; else in the work folder."
+)
+
+
+class _Commands(click.Group):
+    """Ends with one sentence where the user can do something about it."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except AuroramonError as error:
+            raise click.ClickException(str(error)) from error
+
+
+@click.group(cls=_Commands)
+def main() -> None:
+    """Make and judge auroramon's models. A run is a TOML file, such as train/runs/default.toml."""
+
+
+@main.command()
+@RUN
+@WORK
+@PROCESSES
+def simulate(run_file: Path, work: Path, processes: int) -> None:
+    """Draw the frames of a run's simulated cameras."""
+    click.echo(str(_simulate(read_run(run_file), work, processes)))
+
+
+@main.command()
+@RUN
+@WORK
+@DEVICE
+def fit(run_file: Path, work: Path, device: str) -> None:
+    """Train the network of a run; after a kill, go on where the last epoch ended."""
+    run = read_run(run_file)
+    _fit(run, work, device)
+    click.echo(f"weights and curve are in {work / run.name}")
+
+
+@main.command()
+@RUN
+@WORK
+def heads(run_file: Path, work: Path) -> None:
+    """Compare the heads on the calibration cameras, cross-validated by camera."""
+    run = read_run(run_file)
+    click.echo(compare_heads(run, _trained(run, work), frames_of(work, run)))
+
+
+@main.command()
+@RUN
+@WORK
+@TO
+def export(run_file: Path, work: Path, to: Path | None) -> None:
+    """Write the bundle of a trained run: graphs, head, golden frames, figures, card."""
+    run = read_run(run_file)
+    _export(run, work, to or work / run.name / "bundle")
+
+
+@main.command()
+@RUN
+@WORK
+@click.argument("bundle", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option("--json", "as_json", is_flag=True, help="JSON instead of Markdown.")
+@click.option("--precision", type=click.Choice(["auto", "float32", "int8"]), default="auto", show_default=True)
+def evaluate(run_file: Path, work: Path, bundle: Path, as_json: bool, precision: Any) -> None:
+    """Judge a bundle on the evaluation cameras of a run."""
+    run, model = read_run(run_file), load_bundle(bundle)
+    if model.preprocess != run.preprocess.spec() or model.labels != LABELS:
+        raise ConfigError(f"{bundle} prepares frames differently from {run_file}, or has other labels")
+    embed = graph_embed(model.graph(choose_precision(model, precision)), run.fit.threads)
+    frames = read_split(frames_of(work, run), "evaluate")
+    answers = judge_split(run, embed, model.head, frames)
+    figures = evaluation.report(answers, tuple(c.camera for c in frames.cameras), SPLIT)
+    click.echo(report_json(figures) if as_json else report_tables(figures), nl=False)
+
+
+@main.command()
+@RUN
+@WORK
+@PROCESSES
+@DEVICE
+@TO
+@click.option("--replace", is_flag=True, help="Remove a bundle that lies there already.")
+def model(run_file: Path, work: Path, processes: int, device: str, to: Path | None, replace: bool) -> None:
+    """Do all of it: simulate, fit, export."""
+    run = read_run(run_file)
+    to = to or work / run.name / "bundle"
+    if to.exists() and not replace:
+        raise ConfigError(f"{to} exists already: give --replace to make it anew, or --to FOLDER")
+    _simulate(run, work, processes)
+    _fit(run, work, device)
+    if to.exists():
+        shutil.rmtree(to)
+    _export(run, work, to)
+
+
+@main.command("score-real")
+@click.argument("bundle", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option("--precision", type=click.Choice(["float32", "int8"]), default="float32", show_default=True)
+def score_real_command(bundle: Path, folder: Path, precision: Any) -> None:
+    """Score a finished model on real frames (a folder with MANIFEST.csv): to report, never to choose."""
+    click.echo(summary(score_real(bundle, precision, folder)), nl=False)
+
+
+def _simulate(run: Run, work: Path, processes: int) -> Path:
+    with _progress("simulated cameras") as show:
+        return draw_frames(work, run, processes, show)
+
+
+def _fit(run: Run, work: Path, device: str) -> Embedder:
+    chosen = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+    frames = read_split(frames_of(work, run), "train")
+    click.echo(f"{len(frames)} frames of {len(frames.cameras)} cameras, on {chosen}", err=True)
+    return fit_network(work / run.name, run, frames, chosen, lambda epoch: _say_epoch(run, epoch))
+
+
+def _say_epoch(run: Run, epoch: Epoch) -> None:
+    click.echo(
+        f"epoch {epoch.epoch} of {run.fit.epochs}: loss {epoch.loss:.4f}, {epoch.frames / epoch.seconds:.0f} frames/s",
+        err=True,
+    )
+
+
+def _trained(run: Run, work: Path) -> Embedder:
+    try:
+        return load_embedder(work / run.name, run)
+    except FileNotFoundError as error:
+        raise ConfigError(f"{work / run.name} holds no weights: run `python -m train fit RUN` first") from error
+
+
+def _export(run: Run, work: Path, to: Path) -> None:
+    frames = frames_of(work, run)
+    graphs = export_graphs(_trained(run, work), run, frames, work / run.name)
+    bundle, figures = build_bundle(run, graphs, frames, to, lambda line: click.echo(line, err=True))
+    (work / run.name / "report.json").write_text(report_json(figures), encoding="utf-8")
+    click.echo(f"{bundle.folder} ({bundle.digest[:12]})")
+
+
+class _progress:  # noqa: N801 - used as a word in a with statement
+    """A bar on stderr, fed with done and total."""
+
+    def __init__(self, what: str) -> None:
+        self._bar = Progress(
+            TextColumn(what), BarColumn(), TextColumn("{task.completed}/{task.total}"), TimeRemainingColumn(),
+        )  # fmt: skip
+        self._task = self._bar.add_task(what, total=None)
+
+    def __enter__(self) -> Callable[[int, int], None]:
+        self._bar.start()
+        return lambda done, total: self._bar.update(self._task, completed=done, total=total)
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()

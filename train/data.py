@@ -1,0 +1,87 @@
+"""Batches of inputs from cached frames; which frame is seen when, and how, follows from the seed alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from auroramon.preprocess import PreprocessSpec
+from auroramon.types import LABELS
+from train.augment import plain_input, varied_input
+from train.frames import FrameSet
+from train.runfile import AugmentTable
+
+Sight = tuple[int, int, int]
+"""One look at one frame: seed, epoch, number of the frame."""
+
+
+class VariedFrames(Dataset[tuple[Tensor, int]]):
+    """The training frames; each look at one is varied by its own dice."""
+
+    def __init__(self, frames: FrameSet, spec: PreprocessSpec, table: AugmentTable) -> None:
+        self._frames, self._spec, self._table = frames, spec, table
+        self._targets = frames.targets
+
+    def __len__(self) -> int:
+        return len(self._targets)
+
+    def __getitem__(self, sight: Sight) -> tuple[Tensor, int]:
+        counts, disc = self._frames.frame(sight[2])
+        inputs = varied_input(counts, disc, self._spec, self._table, np.random.default_rng(sight))
+        return torch.from_numpy(inputs), int(self._targets[sight[2]])
+
+
+class BalancedBatches(Sampler[list[Sight]]):
+    """Batches with equally many frames of each class; an epoch is about as many looks as there are frames."""
+
+    def __init__(self, targets: NDArray[np.intp], batch: int, seed: int) -> None:
+        self._members = [np.flatnonzero(targets == k) for k in range(len(LABELS))]
+        if min(map(len, self._members)) == 0:
+            raise ValueError("a class has no training frames")
+        self._each = batch // len(LABELS)
+        self._count = max(1, len(targets) // (self._each * len(LABELS)))
+        self._seed = seed
+        self.epoch = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[list[Sight]]:
+        rng = np.random.default_rng((self._seed, self.epoch))
+        order = [_endless(rng, members, self._count * self._each) for members in self._members]
+        for batch in range(self._count):
+            part = slice(batch * self._each, (batch + 1) * self._each)
+            yield [(self._seed, self.epoch, int(number)) for numbers in order for number in numbers[part]]
+
+
+def _endless(rng: np.random.Generator, members: NDArray[np.intp], count: int) -> NDArray[np.intp]:
+    """Give `count` members: all of them shuffled, and again where they are too few."""
+    rounds = -(-count // len(members))
+    return np.concatenate([rng.permutation(members) for _ in range(rounds)])[:count]
+
+
+def training_batches(
+    frames: FrameSet, spec: PreprocessSpec, table: AugmentTable, sampler: BalancedBatches, workers: int
+) -> DataLoader[tuple[Tensor, int]]:
+    """Give the loader of an epoch's batches: ((N,C,S,S), (N,)) tensors."""
+    return DataLoader(
+        VariedFrames(frames, spec, table),
+        batch_sampler=sampler,
+        num_workers=workers,
+        persistent_workers=workers > 0,
+        prefetch_factor=4 if workers else None,
+    )
+
+
+def plain_batches(
+    frames: FrameSet, numbers: NDArray[np.intp], spec: PreprocessSpec, batch: int
+) -> Iterator[NDArray[np.float32]]:
+    """Give the (N,C,S,S) inputs of some frames as serving would see them."""
+    for start in range(0, len(numbers), batch):
+        some = [frames.frame(int(number)) for number in numbers[start : start + batch]]
+        yield np.stack([plain_input(counts, disc, spec) for counts, disc in some])

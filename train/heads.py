@@ -1,0 +1,55 @@
+"""Which head suits a trained network: compared on calibration cameras, never on the evaluation ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from auroramon.fit import Examples
+from train.backbones import Embedder
+from train.embed import examples, torch_embed
+from train.frames import read_split
+from train.model import MOST, fit_head
+from train.runfile import HeadTable, Run
+
+
+def compare_heads(run: Run, net: Embedder, frames: Path) -> str:
+    """Give a table of all heads, each calibrated on one half of the calibration cameras and judged on the other."""
+    spec, embed = run.preprocess.spec(), torch_embed(net)
+    calibration = read_split(frames, "calibrate")
+    held_out = examples(embed, calibration, spec)
+    cameras = calibration.camera_numbers[calibration.only(range(len(held_out.labels)))]
+    odd = cameras % 2 == 1
+    lines = [
+        f"{len(held_out.targets)} frames of {len(calibration.cameras)} calibration cameras, two halves in turn",
+        "",
+        "| head | fitted on | accuracy | log loss |",
+        "|---|---|---|---|",
+    ]
+    for table in _tables(run.head):
+        known = examples(embed, read_split(frames, table.fit_on), spec, MOST)
+        right, loss = [], []
+        for judged in (odd, ~odd):
+            head = fit_head(table, known, _part(held_out, ~judged))
+            scores = head.judge(held_out.embeddings[judged]).scores
+            targets = held_out.targets[judged]
+            right.append(scores.argmax(axis=1) == targets)
+            loss.append(-np.log(np.maximum(scores[np.arange(len(targets)), targets], 1e-300)))
+        name = table.kind if table.kind == "ridge" else f"{table.kind}, {table.covariance}"
+        accuracy, log_loss = np.concatenate(right).mean(), np.concatenate(loss).mean()
+        lines.append(f"| {name} | {table.fit_on} | {accuracy:.4f} | {log_loss:.3f} |")
+    return "\n".join(lines)
+
+
+def _tables(table: HeadTable) -> Iterator[HeadTable]:
+    """Give every head there is, with the run's alpha."""
+    for fit_on in ("train", "heads"):
+        for change in ({"covariance": "tied"}, {"covariance": "class"}):
+            yield table.model_copy(update={"kind": "mahalanobis", "fit_on": fit_on, **change})
+        yield table.model_copy(update={"kind": "ridge", "fit_on": fit_on})
+
+
+def _part(known: Examples, chosen: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Examples:
+    return Examples(known.embeddings[chosen], known.targets[chosen], known.labels)

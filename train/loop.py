@@ -1,0 +1,172 @@
+"""The training loop: seeded, and after a kill it goes on where the last epoch ended."""
+
+from __future__ import annotations
+
+import csv
+import math
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.utils.data import DataLoader
+
+from train.backbones import Embedder, build_embedder
+from train.data import BalancedBatches, training_batches
+from train.frames import FrameSet
+from train.losses import build_loss
+from train.runfile import FitTable, Run
+
+CHECKPOINT, CURVE, WEIGHTS = "checkpoint.pt", "curve.csv", "weights.pt"
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """One line of the learning curve."""
+
+    epoch: int
+    loss: float  # mean over the epoch's batches
+    lr: float  # at its end
+    frames: int
+    seconds: float
+
+
+def fit(folder: Path, run: Run, frames: FrameSet, device: str, said: Callable[[Epoch], None]) -> Embedder:
+    """Train the network of a run and give it, ready to embed.
+
+    Args:
+        folder: holds checkpoint, curve and the final weights; a second call goes on from the checkpoint.
+        run: what to do.
+        frames: the training frames.
+        device: "cpu" or "cuda".
+        said: called after each epoch.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    state = _Training(run, frames, device)
+    state.load(folder / CHECKPOINT)
+    while state.epoch < run.fit.epochs:
+        line = state.train_epoch()
+        _append(folder / CURVE, line)
+        state.save(folder / CHECKPOINT)
+        said(line)
+    net = state.result()
+    torch.save(net.state_dict(), folder / WEIGHTS)
+    return net
+
+
+def load_embedder(folder: Path, run: Run) -> Embedder:
+    """Give the network that `fit` left in a folder."""
+    net = build_embedder(run.network.backbone, len(run.preprocess.channels), run.network.width)
+    net.load_state_dict(torch.load(folder / WEIGHTS, weights_only=True, map_location="cpu"))
+    return net.eval()
+
+
+def learning_rate(table: FitTable, part: float) -> float:
+    """Give the rate when this part (0..1) of the steps is done."""
+    if part < table.warmup:
+        return table.lr * max(part, 1e-3) / table.warmup
+    if table.schedule == "constant":
+        return table.lr
+    return table.lr * 0.5 * (1 + math.cos(math.pi * (part - table.warmup) / (1 - table.warmup)))
+
+
+class _Training:
+    """What a checkpoint holds, and one epoch of moving it on."""
+
+    def __init__(self, run: Run, frames: FrameSet, device: str) -> None:
+        torch.manual_seed(run.fit.seed)
+        torch.set_num_threads(run.fit.threads)
+        net = build_embedder(run.network.backbone, len(run.preprocess.channels), run.network.width)
+        self.run, self.epoch, self._device = run, 0, torch.device(device)
+        self._net = net.to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._average = (
+            AveragedModel(self._net, multi_avg_fn=get_ema_multi_avg_fn(run.fit.average), use_buffers=True)  # type: ignore[no-untyped-call]
+            if run.fit.average
+            else None
+        )
+        self._loss: nn.Module = build_loss(run.loss)
+        self._optimiser = torch.optim.AdamW(self._net.parameters(), lr=run.fit.lr, weight_decay=run.fit.weight_decay)
+        self._sampler = BalancedBatches(frames.targets, run.fit.batch, run.fit.seed)
+        self._batches: DataLoader[tuple[Tensor, int]] = training_batches(
+            frames, run.preprocess.spec(), run.augment, self._sampler, run.fit.workers
+        )
+
+    def train_epoch(self) -> Epoch:
+        begun, losses, count = time.perf_counter(), [], 0
+        self._sampler.epoch = self.epoch
+        self._net.train()
+        steps = len(self._sampler)
+        rate = self.run.fit.lr
+        for step, (inputs, targets) in enumerate(self._batches):
+            rate = learning_rate(self.run.fit, (self.epoch + step / steps) / self.run.fit.epochs)
+            for group in self._optimiser.param_groups:
+                group["lr"] = rate
+            losses.append(self._step(inputs, targets))
+            count += len(targets)
+        self.epoch += 1
+        return Epoch(self.epoch, float(np.mean(losses)), rate, count, time.perf_counter() - begun)
+
+    def _step(self, inputs: Tensor, targets: Tensor) -> float:
+        inputs = inputs.to(self._device, memory_format=torch.channels_last, non_blocking=True)
+        with torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=self._device.type == "cuda"):
+            embeddings = self._net(inputs)
+        loss: Tensor = self._loss(embeddings.float(), targets.to(self._device))
+        self._optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self._optimiser.step()
+        if self._average is not None:
+            self._average.update_parameters(self._net)
+        return float(loss.detach())
+
+    def result(self) -> Embedder:
+        net: Any = self._average.module if self._average is not None else self._net
+        trained: Embedder = net.to("cpu", memory_format=torch.contiguous_format).eval()
+        return trained
+
+    def save(self, path: Path) -> None:
+        scratch = path.with_suffix(".tmp")
+        torch.save(
+            {
+                "run": self.run.digest("preprocess", "augment", "network", "loss", "fit"),
+                "epoch": self.epoch,
+                "net": self._net.state_dict(),
+                "average": None if self._average is None else self._average.state_dict(),
+                "optimiser": self._optimiser.state_dict(),
+            },
+            scratch,
+        )
+        scratch.replace(path)
+
+    def load(self, path: Path) -> None:
+        """Go on from a checkpoint, if there is one of this very run.
+
+        Raises:
+            ValueError: the checkpoint belongs to another run.
+        """
+        if not path.exists():
+            return
+        held = torch.load(path, weights_only=True, map_location=self._device)
+        if held["run"] != self.run.digest("preprocess", "augment", "network", "loss", "fit"):
+            raise ValueError(f"{path} belongs to another run: remove it, or give this run another name")
+        self._net.load_state_dict(held["net"])
+        if self._average is not None:
+            self._average.load_state_dict(held["average"])
+        self._optimiser.load_state_dict(held["optimiser"])
+        self.epoch = held["epoch"]
+
+
+def _append(path: Path, line: Epoch) -> None:
+    """Add a line to the curve; what a killed epoch had written is not there, because lines follow whole epochs."""
+    rows = []
+    if path.exists():
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = [row for row in csv.DictReader(file) if int(row["epoch"]) < line.epoch]
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, [f.name for f in fields(Epoch)])
+        writer.writeheader()
+        writer.writerows([*rows, {k: f"{v:.6g}" for k, v in asdict(line).items()}])

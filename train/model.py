@@ -1,0 +1,181 @@
+"""From a trained network to a bundle: export, head, int8, golden frames, figures, card."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import auroramon
+from auroramon.backends.onnx import OnnxBackend, open_session
+from auroramon.bundle import Agreement, BundleParts, Golden, ModelBundle, Provenance, check_golden, write_bundle
+from auroramon.fit import Examples, calibrate, fit_mahalanobis, fit_ridge
+from auroramon.heads import Head
+from auroramon.types import LABELS
+from train.backbones import Embedder
+from train.cards import model_card
+from train.data import plain_batches
+from train.embed import Embed, embed_frames, examples
+from train.evaluate import Answers, Report, answer, report
+from train.export import export_float32
+from train.frames import FrameSet, read_split
+from train.quantise import calibrate_ranges, plain_ranges, quantise
+from train.runfile import HeadTable, Run
+
+MOST = 12000
+"""Training frames whose embeddings a head is fitted on, where a run asks for the training cameras."""
+
+SPLIT = "Simulated cameras left out of training and calibration"
+
+
+@dataclass(frozen=True, slots=True)
+class Graphs:
+    """The exported graphs of a network."""
+
+    float32: Path
+    int8: Path | None
+    ranges: dict[str, tuple[float, float]]
+
+
+def export_graphs(net: Embedder, run: Run, frames: Path, folder: Path) -> Graphs:
+    """Write the graphs of a network; the float32 one is refused where it differs from torch."""
+    folder.mkdir(parents=True, exist_ok=True)
+    spec = run.preprocess.spec()
+    training = read_split(frames, "train")
+    some = np.linspace(0, len(training) - 1, run.export.int8_frames).round().astype(np.intp)
+    float32 = folder / "embedder.onnx"
+    export_float32(net, next(iter(plain_batches(training, some[:: len(some) // 8 or 1], spec, 8))), float32)
+    if run.export.int8 == "none":
+        return Graphs(float32, None, {})
+    ranges = calibrate_ranges(float32, plain_batches(training, some, spec, 32), run.export.int8)
+    int8 = folder / "embedder.int8.onnx"
+    quantise(float32, ranges, int8)
+    return Graphs(float32, int8, plain_ranges(ranges))
+
+
+def graph_embed(path: Path, threads: int) -> Embed:
+    """Give the embedding function of an exported graph."""
+    session = open_session(path, threads)
+    name = session.get_inputs()[0].name
+
+    def embed(inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        result: NDArray[np.float32] = session.run(None, {name: inputs})[0]
+        return result
+
+    return embed
+
+
+def fit_head(table: HeadTable, known: Examples, held_out: Examples) -> Head:
+    """Fit and calibrate the head that a run asks for."""
+    head = fit_ridge(known, table.alpha) if table.kind == "ridge" else fit_mahalanobis(known, table.covariance)
+    return calibrate(head, held_out)
+
+
+def head_examples(run: Run, embed: Embed, frames: Path) -> tuple[Examples, Examples]:
+    """Give the embeddings that a head is fitted on, and those that it is calibrated on."""
+    spec = run.preprocess.spec()
+    known = examples(embed, read_split(frames, run.head.fit_on), spec, MOST)
+    return known, examples(embed, read_split(frames, "calibrate"), spec)
+
+
+def judge_split(run: Run, embed: Embed, head: Head, frames: FrameSet) -> Answers:
+    """Let a head judge all frames of a split, those that are no sky included."""
+    embeddings = embed_frames(embed, frames, np.arange(len(frames)), run.preprocess.spec())
+    return answer(head, embeddings, frames.targets, frames.camera_numbers)
+
+
+def build_bundle(
+    run: Run, graphs: Graphs, frames: Path, to: Path, say: Callable[[str], None]
+) -> tuple[ModelBundle, Report]:
+    """Fit the head, compare int8 with float32, work out the figures on the evaluation cameras, and write the bundle.
+
+    Raises:
+        BundleError: the folder exists, or the golden frames are not repeated.
+    """
+    embed = graph_embed(graphs.float32, run.fit.threads)
+    head = fit_head(run.head, *head_examples(run, embed, frames))
+    say(f"head fitted: temperature {head.temperature:.3g}, threshold {head.threshold:.3g}")
+    evaluation = read_split(frames, "evaluate")
+    answers = judge_split(run, embed, head, evaluation)
+    figures = report(answers, tuple(c.camera for c in evaluation.cameras), SPLIT)
+    say(f"accuracy {figures.accuracy}, aurora recall {figures.aurora_recall}, false alarms {figures.false_alarms}")
+    agreement, same = None, np.ones(len(evaluation), dtype=bool)
+    if graphs.int8 is not None:
+        quick = judge_split(run, graph_embed(graphs.int8, run.fit.threads), head, evaluation)
+        same = quick.said == answers.said
+        known = answers.targets < len(LABELS)
+        agreement = Agreement(float(same[known].mean()), int(known.sum()), SPLIT[0].lower() + SPLIT[1:])
+        say(f"int8 gives the label of float32 on {100 * agreement.labels:.2f} % of {agreement.frames} frames")
+    golden = golden_frames(run, embed, head, evaluation, _sure(answers, same, run.export.golden))
+    trained = len(read_split(frames, "train"))
+    bundle = write_bundle(to, BundleParts(
+        name=run.name,
+        preprocess=run.preprocess.spec(),
+        head=head,
+        golden=golden,
+        provenance=_provenance(run, frames, figures),
+        float32=graphs.float32,
+        card=model_card(run, figures, agreement, trained),
+        int8=graphs.int8,
+        agreement=agreement,
+        activation_ranges=graphs.ranges,
+    ))  # fmt: skip
+    check_golden(bundle, OnnxBackend(bundle, "float32", 1))
+    if graphs.int8 is not None:
+        check_golden(bundle, OnnxBackend(bundle, "int8", 1))
+    return bundle, figures
+
+
+def golden_frames(run: Run, embed: Embed, head: Head, frames: FrameSet, numbers: NDArray[np.intp]) -> Golden:
+    """Give these frames as golden ones: inputs in float16, and what the graph gives for exactly these."""
+    (inputs,) = plain_batches(frames, numbers, run.preprocess.spec(), len(numbers))
+    exact = inputs.astype(np.float16).astype(np.float32)
+    embeddings = embed(exact)
+    return Golden(exact, embeddings, head.judge(embeddings).scores)
+
+
+def _sure(answers: Answers, same: NDArray[np.bool_], each: int) -> NDArray[np.intp]:
+    """Give frames of each class that were labelled rightly and surely, by both graphs, spread over the cameras."""
+    chosen = []
+    for k in range(len(LABELS)):
+        right = np.flatnonzero((answers.targets == k) & (answers.said == k) & same)
+        if len(right) == 0:
+            continue  # a class that the model never gets right has no golden frame
+        sure = right[answers.confidence[right] >= np.median(answers.confidence[right])]
+        chosen.append(sure[np.linspace(0, len(sure) - 1, min(each, len(sure))).round().astype(np.intp)])
+    return np.concatenate(chosen)
+
+
+def _provenance(run: Run, frames: Path, figures: Report) -> Provenance:
+    index: dict[str, Any] = json.loads((frames / "index.json").read_text(encoding="utf-8"))
+    metrics = {
+        "frames": figures.frames,
+        "cameras": figures.cameras,
+        "accuracy": figures.accuracy.value,
+        "balanced_accuracy": figures.balanced_accuracy.value,
+        "aurora_recall": figures.aurora_recall.value,
+        "false_alarms": figures.false_alarms.value,
+        "calibration_error": figures.calibration_error,
+        "refused_known": figures.refused_known,
+        "strange_auroc": figures.strange_auroc,
+    }
+    return Provenance(
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        code_version=auroramon.__version__,
+        data=f"{index['kind']} skies, figures on cameras left out of training",
+        data_digest=index["digest"],
+        seeds={"data": run.data.seed, "fit": run.fit.seed},
+        metrics={name: round(float(value), 4) for name, value in metrics.items() if math.isfinite(value)},
+    )
+
+
+def report_json(figures: Report) -> str:
+    """Give a report as JSON."""
+    return json.dumps(asdict(figures), indent=1) + "\n"

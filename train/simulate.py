@@ -1,0 +1,134 @@
+"""Frames of simulated cameras, into the cache that training reads."""
+
+from __future__ import annotations
+
+import hashlib
+import multiprocessing
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import auroramon.sim
+from auroramon.errors import ConfigError
+from auroramon.preprocess import ChannelRule
+from auroramon.sim.camera import random_camera
+from auroramon.sim.scene import UNKNOWN_KINDS, draw, draw_unknown
+from auroramon.types import LABELS
+from train.frames import TARGETS, CameraFrames, grey_counts, is_written, read_index, write_camera, write_index
+from train.runfile import SPLITS, DataTable, Run
+
+NOTE = "frames.txt"
+"""In a run's folder: the name of the cache folder that holds its frames."""
+
+COLOUR_RULES: tuple[ChannelRule, ...] = ("luma", "green")
+
+
+@dataclass(frozen=True, slots=True)
+class CameraPlan:
+    """One camera to be simulated."""
+
+    folder: Path
+    name: str
+    seed: tuple[int, int, int]  # of the data, the split, the camera
+    size: int  # pixels of the shorter side
+    frames: int
+    unknown: int
+    green_share: float
+
+
+def data_digest(run: Run) -> str:
+    """Give a digest of what the frames depend on: the table `data` and the source of the simulated sky."""
+    digest = hashlib.sha256(run.digest("data").encode())
+    for path in sorted(Path(auroramon.sim.__path__[0]).glob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def frames_folder(work: Path, run: Run) -> Path:
+    """Give the cache folder that a run's frames have with the simulated sky as it is now."""
+    return work / f"frames-{data_digest(run)[:12]}"
+
+
+def frames_of(work: Path, run: Run) -> Path:
+    """Give the cache folder that `simulate` made for a run, though the simulated sky may have changed since.
+
+    Raises:
+        ConfigError: it has not been made.
+    """
+    note = work / run.name / NOTE
+    if not note.exists():
+        raise ConfigError(f"{run.name} has no frames yet: run `python -m train simulate RUN` first")
+    return work / note.read_text(encoding="utf-8").strip()
+
+
+def simulate(work: Path, run: Run, processes: int, progress: Callable[[int, int], None]) -> Path:
+    """Draw the frames that are not there yet, and give their folder.
+
+    Args:
+        work: folder for everything that can be made again.
+        run: its table `data` says what to draw.
+        processes: that draw at the same time.
+        progress: called with cameras done and in all.
+    """
+    folder = frames_folder(work, run)
+    (work / run.name).mkdir(parents=True, exist_ok=True)
+    (work / run.name / NOTE).write_text(folder.name + "\n", encoding="utf-8")
+    if read_index(folder) is not None:
+        return folder
+    plans = [plan for plan in _plans(folder, run.data) if not is_written(plan.folder)]
+    progress(0, len(plans))
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(processes, mp_context=context) as pool:
+        for done, _ in enumerate(pool.map(_simulate_camera, plans), start=1):
+            progress(done, len(plans))
+    write_index(folder, describe(run))
+    return folder
+
+
+def describe(run: Run) -> dict[str, Any]:
+    """Say what the frames of a run are."""
+    return {"kind": "simulated", "digest": data_digest(run), "data": run.data.model_dump(mode="json")}
+
+
+def _plans(folder: Path, data: DataTable) -> list[CameraPlan]:
+    plans = []
+    for number, split in enumerate(SPLITS):
+        for camera in range(data.cameras[split]):
+            plans.append(
+                CameraPlan(
+                    folder=folder / split / f"{split}-{camera:03d}",
+                    name=f"{split}-{camera:03d}",
+                    seed=(data.seed, number, camera),
+                    size=data.sizes[camera % len(data.sizes)],
+                    frames=data.frames,
+                    unknown=data.unknown if split in {"calibrate", "evaluate"} else 0,
+                    green_share=data.green_share,
+                )
+            )
+    return plans
+
+
+def _simulate_camera(plan: CameraPlan) -> None:
+    camera = random_camera(np.random.default_rng(plan.seed), plan.name)
+    pixels, targets, discs = [], [], []
+    for number in range(plan.frames + plan.unknown):
+        rng = np.random.default_rng((*plan.seed, number))
+        if number < plan.frames:
+            frame = draw(rng, LABELS[number % len(LABELS)], camera, plan.size)
+        else:
+            frame = draw_unknown(rng, UNKNOWN_KINDS[number % len(UNKNOWN_KINDS)], camera, plan.size)
+        rule = COLOUR_RULES[int(rng.random() < plan.green_share)]
+        pixels.append(grey_counts(frame.pixels, rule))
+        targets.append(TARGETS.index(frame.label))
+        discs.append((frame.disc.x, frame.disc.y, frame.disc.radius))
+    write_camera(plan.folder, CameraFrames(
+        camera=camera.name,
+        pixels=np.stack(pixels),
+        targets=np.array(targets, dtype=np.intp),
+        discs=np.array(discs),
+        groups=np.arange(len(targets)),
+    ))  # fmt: skip
