@@ -24,6 +24,13 @@ ChannelRule = Literal["luma", "red", "green", "blue"]
 InputChannel = Literal["stretched", "equalised"]
 """`stretched`: linear between the percentiles. `equalised`: rank within the sky, so free of any tone curve."""
 
+PLANES = ("red", "green", "blue")
+FARTHEST = 8
+"""A disc of more than so many frames is a mistake in the configuration, and would need the memory of as many."""
+
+HIDDEN = 0.5
+"""A sample is sky where more than this part of it is sky in the mask."""
+
 LEVELS = 1024
 """Steps of the rank equalisation: finer than any 8-bit file, and one bincount instead of a sort."""
 
@@ -98,7 +105,7 @@ def to_grey(pixels: NDArray[Any], rule: ChannelRule) -> Image.Image:
     if pixels.ndim == 2:
         return Image.fromarray(np.ascontiguousarray(pixels, dtype=np.float32))
     if rule != "luma":
-        plane = pixels[..., ("red", "green", "blue").index(rule)]
+        plane = pixels[..., PLANES.index(rule)]
         return Image.fromarray(np.ascontiguousarray(plane, dtype=np.float32))
     if pixels.dtype == np.uint8:
         return Image.fromarray(np.ascontiguousarray(pixels)).convert("F")  # Pillow's own BT.601, not rounded
@@ -114,21 +121,50 @@ def _circle(size: int) -> NDArray[np.bool_]:
     return inside
 
 
-def _resample(image: Image.Image, box: tuple[float, float, float, float], size: int) -> NDArray[np.float32]:
-    """Resample a box of the image (left, upper, right, lower in pixels) to size x size; zero beyond its edges."""
+Box = tuple[float, float, float, float]
+"""Left, upper, right, lower edge in pixels of the frame."""
+
+
+def _span(start: float, stop: float, limit: int, size: int) -> tuple[int, int, int]:
+    """Give first pixel, number of blocks and pixels a block of one axis: at least two blocks a sample of the result."""
+    scale = (stop - start) / size
+    factor = min(max(1, int(scale / 2)), limit)
+    margin = int(scale) + 1 + factor  # what the filter reaches beyond the box
+    first = min(max(0, int(start) - margin), limit - factor)
+    blocks = min(int(np.ceil((stop + margin - first) / factor)), (limit - first) // factor)
+    return first, max(1, blocks), factor
+
+
+def _cut(pixels: NDArray[Any], box: Box, size: int, rule: ChannelRule) -> tuple[Image.Image, Box]:
+    """Give the part of a frame that a box needs, grey and averaged by whole blocks, and the box in its pixels.
+
+    Rows are added before anything becomes grey: for a camera of eight megapixels that is several times as fast.
+    """
+    x, width, fx = _span(box[0], box[2], pixels.shape[1], size)
+    y, height, fy = _span(box[1], box[3], pixels.shape[0], size)
+    part = pixels[y : y + height * fy, x : x + width * fx]
+    if fy > 1:
+        exact = np.uint32 if part.dtype.kind in "iu" else np.float32
+        part = part.reshape(height, fy, *part.shape[1:]).sum(axis=1, dtype=exact)
+    grey = to_grey(part, rule)
+    if fx * fy > 1:
+        sums = np.asarray(grey).reshape(height, width, fx).sum(axis=2, dtype=np.float64)
+        grey = Image.fromarray((sums / (fx * fy)).astype(np.float32))
+    return grey, ((box[0] - x) / fx, (box[1] - y) / fy, (box[2] - x) / fx, (box[3] - y) / fy)
+
+
+def _resample(image: Image.Image, box: Box, size: int) -> NDArray[np.float32]:
+    """Resample a box of an image to size x size; beyond the edges its last pixels go on."""
     width, height = image.size
-    left, upper, right, lower = box
-    pad = (max(0, int(np.ceil(-left))), max(0, int(np.ceil(-upper))),
-           max(0, int(np.ceil(right - width))), max(0, int(np.ceil(lower - height))))  # fmt: skip
-    if any(pad):
-        wide = Image.new("F", (width + pad[0] + pad[2], height + pad[1] + pad[3]))
-        wide.paste(image, (pad[0], pad[1]))
-        image, box = wide, (left + pad[0], upper + pad[1], right + pad[0], lower + pad[1])
-    small = image.resize((size, size), Image.Resampling.BILINEAR, box=box, reducing_gap=2.0)
-    return np.asarray(small, dtype=np.float32)
+    left, upper = max(0, int(np.ceil(-box[0]))), max(0, int(np.ceil(-box[1])))
+    right, lower = max(0, int(np.ceil(box[2] - width))), max(0, int(np.ceil(box[3] - height)))
+    if left or upper or right or lower:
+        image = Image.fromarray(np.pad(np.asarray(image), ((upper, lower), (left, right)), mode="edge"))
+        box = (box[0] + left, box[1] + upper, box[2] + left, box[3] + upper)
+    return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR, box=box))
 
 
-def _inside(shape: tuple[int, ...], box: tuple[float, float, float, float], size: int) -> NDArray[np.bool_]:
+def _inside(shape: tuple[int, ...], box: Box, size: int) -> NDArray[np.bool_]:
     """Say which of the size x size samples have their centre inside the frame."""
     steps = (np.arange(size) + 0.5) / size
     x = box[0] + steps * (box[2] - box[0])
@@ -156,11 +192,13 @@ def extract_sky(
     """
     reach = disc.radius * spec.crop
     box = ((disc.x - reach) / pixel_aspect, disc.y - reach, (disc.x + reach) / pixel_aspect, disc.y + reach)
-    grey = _resample(to_grey(pixels, rule), box, spec.size)
     valid = _circle(spec.size) & _inside(pixels.shape, box, spec.size)
+    if not valid.any() or reach > FARTHEST * max(pixels.shape[:2]):
+        nothing = np.zeros((spec.size, spec.size))
+        return Sky(nothing.astype(np.float32), nothing.astype(np.bool_), 0.0, 0.0)
+    grey = _resample(*_cut(pixels, box, spec.size, rule), spec.size)
     if mask is not None:
-        seen = _resample(Image.fromarray(mask.astype(np.float32)), box, spec.size)
-        valid &= seen > 0.5
+        valid &= _resample(*_cut(mask.astype(np.uint8), box, spec.size, rule), spec.size) > HIDDEN
     if not valid.any():
         return Sky(grey, valid, 0.0, 0.0)
     values = np.sort(grey[valid])
