@@ -15,7 +15,7 @@ from auroramon.sim.displays import random_display
 from auroramon.sim.frame import SimFrame
 from auroramon.sim.geometry import SkyGeometry, sky_geometry
 from auroramon.sim.moon import Moon, random_moon
-from auroramon.sim.scene import VISIBLE, Drawn, Scene, finish, measure, render
+from auroramon.sim.scene import VISIBLE, Drawn, Scene, finish, in_free_sky, measure, render
 from auroramon.sim.sky import Sky, random_sky
 from auroramon.sim.station import Station, station
 
@@ -27,6 +27,8 @@ _STORY = {
     "clouds": (0.66, 0.74, 0.81, 0.87),
     "moon": (0.80, 0.84, 9.0, 9.1),
 }
+_JUST = 0.6
+"""Share of the contrast asked of a training frame at which a form still shows in the course of a night."""
 _AURORA = ("arc", "discrete", "diffuse")
 _STRENGTH = 1.7
 """How far above the least that counts as visible each form of aurora stands at its best."""
@@ -66,7 +68,7 @@ def night(
         fraction = t / (hours * 3600)
         part = {name: _envelope(fraction, edges) for name, edges in cast.story.items()}
         drawn = render(geometry, place, _scene(cast, part, fraction, t))
-        label, truth = _label(geometry, place, part, drawn)
+        label, truth = _label(geometry, place, cast, part, drawn)
         yield start + timedelta(seconds=t), label, finish(rng, geometry, place, label, drawn, truth)
 
 
@@ -76,7 +78,8 @@ def _cast(rng: np.random.Generator, camera: SimCamera, geometry: SkyGeometry, pl
     heading = rng.uniform(0, 2 * np.pi)
     speed = rng.uniform(0.002, 0.006)
     shifts = {part: rng.normal(0, 0.008) for part in _STORY}
-    moon = replace(random_moon(rng), phase=float(rng.uniform(0.6, 1.0)), haze=0.1, halo=0.0)
+    moon = in_free_sky(rng, random_moon(rng), geometry, place, highest_deg=32.0)
+    moon = replace(moon, phase=float(rng.uniform(0.6, 1.0)), haze=0.1, halo=0.0)
     return _Cast(
         sky=sky,
         arc=_strong(rng, "arc", sky, geometry, place),
@@ -121,15 +124,14 @@ def _scene(cast: _Cast, part: dict[str, float], fraction: float, t: float) -> Sc
     if part["moon"] > 0:
         # It rises by some 8 degrees an hour at these latitudes, here as fast as the night is told.
         up = (fraction - cast.story["moon"][0]) / (1 - cast.story["moon"][0])
-        azimuth = cast.moon.azimuth_deg + 25 * up
+        azimuth = cast.moon.azimuth_deg + 25 * (up - 0.6)
         moon = replace(cast.moon, altitude_deg=-1 + 30 * up, azimuth_deg=azimuth)
     return Scene(sky, _display(cast, part), clouds, moon, t)
 
 
 def _display(cast: _Cast, part: dict[str, float]) -> Display | None:
     """The aurora of the moment: what goes and what comes stand in the sky together, folded by one flow."""
-    forms = {"arc": cast.arc, "discrete": cast.discrete, "diffuse": cast.diffuse}
-    on = [_dimmed(display, part[name]) for name, display in forms.items() if part[name] > 0.02]
+    on = [_dimmed(display, part[name]) for name, display in _forms(cast).items() if part[name] > 0.02]
     if not on:
         return None
     breakup = part["discrete"]
@@ -145,21 +147,33 @@ def _display(cast: _Cast, part: dict[str, float]) -> Display | None:
     )
 
 
+def _forms(cast: _Cast) -> dict[str, Display]:
+    return {"arc": cast.arc, "discrete": cast.discrete, "diffuse": cast.diffuse}
+
+
+def _brightest(display: Display) -> float:
+    """Brightness of what one sees first: of the curtains, or of the veil where there is none."""
+    return max(form.brightness for form in display.curtains or display.veils)
+
+
 def _envelope(fraction: float, edges: tuple[float, ...]) -> float:
     """0, rising to 1 between the first two edges, falling between the last two."""
     return float(np.interp(fraction, edges, (0.0, 1.0, 1.0, 0.0)))
 
 
-def _label(geometry: SkyGeometry, place: Station, part: dict[str, float], drawn: Drawn) -> tuple[str, dict[str, float]]:
+def _label(
+    geometry: SkyGeometry, place: Station, cast: _Cast, part: dict[str, float], drawn: Drawn
+) -> tuple[str, dict[str, float]]:
     """What the frame shows by the rules of docs/simulation.md, and the measurements."""
     truth = measure(geometry, place, "clear", drawn)
-    shown = [form for form in _AURORA if part[form] > 0.1 and truth["aurora"] >= VISIBLE[form]]
+    shown = [form for form in _AURORA if part[form] > 0.1 and truth["aurora"] >= _JUST * VISIBLE[form]]
+    strength = {name: part[name] * _brightest(form) for name, form in _forms(cast).items()}
     if truth["moon"] >= VISIBLE["moon"] and truth["moon_clear"] > 0.02 and truth["aurora"] < 0.4:
         label, visible = "moon", truth["moon"]
-    elif truth["hidden"] >= VISIBLE["cloudy"]:
+    elif truth["hidden"] >= _JUST * VISIBLE["cloudy"]:
         label, visible = "cloudy", truth["hidden"]
     elif shown:
-        label, visible = max(shown, key=lambda form: part[form]), truth["aurora"]
+        label, visible = max(shown, key=lambda form: strength[form]), truth["aurora"]
     else:
         label, visible = "clear", 0.0
     truth["visible"] = visible

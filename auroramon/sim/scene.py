@@ -117,7 +117,7 @@ def random_scene(rng: np.random.Generator, label: str, geometry: SkyGeometry, pl
         some = cloud.random_clouds(rng) if rng.random() < 0.3 else None
         if some:
             some = replace(some, cover=min(some.cover, 0.5), depth=min(some.depth, 2.0))
-        return Scene(sky, None, some, _in_free_sky(rng, lunar.random_moon(rng), geometry, place))
+        return Scene(sky, None, some, in_free_sky(rng, lunar.random_moon(rng), geometry, place))
     return Scene(sky, None, _few_clouds(rng, 0.1), _low_moon(rng, 0.12))
 
 
@@ -137,9 +137,12 @@ def _low_moon(rng: np.random.Generator, chance: float) -> Moon | None:
     return replace(moon, phase=min(moon.phase, 0.5), altitude_deg=float(rng.uniform(-0.5, 12)), haze=0.0)
 
 
-def _in_free_sky(rng: np.random.Generator, moon: Moon, geometry: SkyGeometry, place: Station) -> Moon:
+def in_free_sky(
+    rng: np.random.Generator, moon: Moon, geometry: SkyGeometry, place: Station, highest_deg: float = 90.0
+) -> Moon:
     """The Moon moved to where the camera sees it."""
-    free = np.flatnonzero((place.sky > 0.9) & (geometry.altitude > 4) & (geometry.disc_radius < 0.985))
+    high = (geometry.altitude > 4) & (geometry.altitude < highest_deg)
+    free = np.flatnonzero((place.sky > 0.9) & high & (geometry.disc_radius < 0.985))
     if free.size == 0:
         return moon
     at = int(free[rng.integers(free.size)])

@@ -15,7 +15,7 @@ class Seen:
     """A frame against which parts of it are measured, at half its resolution: that is quicker, and kinder to noise."""
 
     def __init__(self, geometry: SkyGeometry, place: Station, light: FloatArray) -> None:
-        self._geometry = geometry
+        self._geometry, self._place, self._full = geometry, place, light
         self._rim = _halved(place.rim)
         self._free: NDArray[np.bool_] = _halved(place.sky) > 0.5
         self._light = _halved(light)
@@ -58,12 +58,17 @@ class Seen:
         return (high - low) / max(light - dark, least) * min((bright - dim) / 3, 1)
 
     def peak(self, part: FloatArray) -> float:
-        """What a part adds where it is brightest (2000th of the sky), as share of the range above the median sky."""
-        change, _ = self._change(part)
-        if change.size == 0:
+        """What a part adds where it is brightest (two pixels), as share of the range above the median sky."""
+        if not self._free.any():
             return 0.0
+        row, col = np.unravel_index(int(part[0].argmax()), part.shape[1:])
+        near = (slice(None), slice(max(row - 4, 0), row + 5), slice(max(col - 4, 0), col + 5))
+        rim, camera = self._place.rim[near[1:]], self._geometry.camera
+        light = self._full[near]
+        bright, rest = (detector.expose(self._geometry, rim, x, self.factor) for x in (light, light - part[near]))
+        added = np.sort((detector.tone(camera, bright) - detector.tone(camera, rest)).max(axis=0), axis=None)
         room = max(1 - float(np.median(self._shown)), 0.2)
-        return min(_between(change, 0.5, 0.9995)[1] / room, 1.0)
+        return min(float(added[-min(2, added.size)]) / room, 1.0)
 
     def strength(self, part: FloatArray) -> float:
         """The mean signal of a part, in units of a pixel's noise."""

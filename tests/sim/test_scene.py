@@ -1,0 +1,103 @@
+"""Every class and every kind of unknown frame can be drawn for any camera, and shows what its label says."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from auroramon.sim.camera import SimCamera, random_camera
+from auroramon.sim.frame import SimFrame
+from auroramon.sim.geometry import frame_shape, sky_geometry
+from auroramon.sim.scene import UNKNOWN_KINDS, VISIBLE, draw, draw_unknown
+from auroramon.types import AURORA_LABELS, LABELS, UNKNOWN
+
+SIZE = 96
+
+
+def fleet(count: int, seed: int = 1) -> list[SimCamera]:
+    rng = np.random.default_rng(seed)
+    return [random_camera(rng, f"cam{i}") for i in range(count)]
+
+
+def assert_like_a_file(frame: SimFrame, camera: SimCamera) -> None:
+    height, width = frame_shape(camera, SIZE)
+    shape = (height, width, 3) if camera.band == "colour" else (height, width)
+    assert frame.pixels.shape == shape
+    assert frame.pixels.dtype == (np.uint8 if camera.style in ("gamma", "stretched") else np.uint16)
+    assert frame.disc == sky_geometry(camera, SIZE).disc
+
+
+@pytest.mark.parametrize("label", LABELS)
+def test_a_class_can_be_drawn_for_any_camera(label: str) -> None:
+    rng = np.random.default_rng(10)
+    for camera in fleet(12):
+        frame = draw(rng, label, camera, SIZE)
+        assert frame.label == label
+        assert_like_a_file(frame, camera)
+        assert all(np.isfinite(v) for v in frame.truth.values())
+
+
+@pytest.mark.parametrize("label", [label for label in LABELS if label != "clear"])
+def test_what_the_label_says_can_be_seen(label: str) -> None:
+    """At least 97 of 100 frames reach the contrast of their class; the rest are the best of eight tries."""
+    rng = np.random.default_rng(11)
+    seen = [draw(rng, label, camera, SIZE).truth["visible"] >= VISIBLE[label] for camera in fleet(12) for _ in range(4)]
+    assert np.mean(seen) > 0.97
+
+
+def test_aurora_leads_where_there_is_aurora_and_is_absent_elsewhere() -> None:
+    rng = np.random.default_rng(12)
+    for camera in fleet(6, seed=2):
+        for label in LABELS:
+            truth = draw(rng, label, camera, SIZE).truth
+            assert (truth["aurora"] > 0) == (label in AURORA_LABELS)
+            if label == "clear":
+                assert truth["hidden"] < 0.3
+                assert truth["moon"] < 0.15 or truth["moon_clear"] <= 0.02
+
+
+def test_the_moon_is_a_compact_blob_brighter_than_the_rest() -> None:
+    rng = np.random.default_rng(13)
+    compact = []
+    for camera in fleet(16, seed=4):
+        if camera.channels == 3 or camera.lamps:
+            continue
+        frame = draw(rng, "moon", camera, SIZE)
+        geometry = sky_geometry(camera, SIZE)
+        sky = frame.pixels[geometry.disc_radius < 1].astype(float)
+        bright = sky > np.median(sky) + 0.75 * (sky.max() - np.median(sky))
+        compact.append(bright.mean() < 0.2)
+    assert np.mean(compact) > 0.85
+
+
+@pytest.mark.parametrize("kind", UNKNOWN_KINDS)
+def test_frames_that_are_no_night_sky_can_be_drawn_for_any_camera(kind: str) -> None:
+    rng = np.random.default_rng(14)
+    for camera in fleet(8, seed=3):
+        frame = draw_unknown(rng, kind, camera, SIZE)
+        assert frame.label == UNKNOWN
+        assert_like_a_file(frame, camera)
+
+
+def test_the_same_seed_draws_the_same_frame() -> None:
+    camera = fleet(1)[0]
+    for label in LABELS:
+        first, again, other = (draw(np.random.default_rng(s), label, camera, SIZE).pixels for s in (5, 5, 6))
+        assert np.array_equal(first, again)
+        assert not np.array_equal(first, other)
+    for kind in UNKNOWN_KINDS:
+        first, again = (draw_unknown(np.random.default_rng(5), kind, camera, SIZE).pixels for _ in range(2))
+        assert np.array_equal(first, again)
+
+
+def test_a_camera_can_be_drawn_at_its_own_size() -> None:
+    camera = fleet(1)[0]
+    assert draw(np.random.default_rng(1), "arc", camera).pixels.shape[:2] == (camera.height, camera.width)
+
+
+def test_an_unheard_of_class_or_kind_is_refused_by_name() -> None:
+    rng, camera = np.random.default_rng(1), fleet(1)[0]
+    with pytest.raises(ValueError, match="'corona' is no class"):
+        draw(rng, "corona", camera, SIZE)
+    with pytest.raises(ValueError, match="'cat' is no kind of unknown frame"):
+        draw_unknown(rng, "cat", camera, SIZE)
