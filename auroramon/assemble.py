@@ -40,10 +40,11 @@ def make_labeller(settings: Settings, threads: int) -> Labeller:
         BundleError: the model is damaged, or does not repeat its golden frames on this machine.
         ConfigError: a camera's settings cannot work.
     """
+    cameras = Cameras(settings.camera)
     bundle = bundle_of(settings)
     backend = OnnxBackend(bundle, choose_precision(bundle, settings.model.precision), threads)
     check_golden(bundle, backend)
-    return Labeller(bundle, backend, Cameras(settings.camera), BATCH)
+    return Labeller(bundle, backend, cameras, BATCH)
 
 
 def bundle_of(settings: Settings) -> ModelBundle:

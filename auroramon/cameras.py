@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from auroramon.config import CameraSettings
+from auroramon.times import check_pattern
 from auroramon.types import FileStat, RawFrame
 
 DEFAULT_CAMERA = "default"
@@ -14,10 +15,18 @@ DEFAULT_CAMERA = "default"
 
 @dataclass(frozen=True)
 class Cameras:
-    """The cameras of a station, and how a file or a header finds its own."""
+    """The cameras of a station, and how a file or a header finds its own.
+
+    Raises:
+        ConfigError: a camera's time pattern can give no time.
+    """
 
     configured: tuple[CameraSettings, ...] = ()
     _unconfigured: dict[str, CameraSettings] = field(default_factory=dict, compare=False)
+
+    def __post_init__(self) -> None:
+        for camera in self.configured:
+            check_pattern(camera.time_pattern)
 
     @cached_property
     def _by_name(self) -> dict[str, CameraSettings]:

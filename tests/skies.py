@@ -37,7 +37,7 @@ def write_png(folder: Path, seed: int, camera: str = "test") -> Path:
     return path
 
 
-def stack(seeds: Sequence[int], start: datetime = START) -> bytes:
+def stack(seeds: Sequence[int], start: datetime = START + timedelta(hours=14)) -> bytes:
     """Give a gzipped minute of 16-bit frames as THEMIS writes them."""
     parts = []
     for number, seed in enumerate(seeds):

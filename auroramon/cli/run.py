@@ -46,8 +46,8 @@ def run(config: Path | None, path: Path | None, precision: str | None, backend: 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     threads = live_threads(settings)
-    labeller = make_labeller(settings, threads)
     watch = _watch(settings)
+    labeller = make_labeller(settings, threads)
     metrics = _metrics(settings, labeller)
     store, job = begin(settings, labeller, "live", settle_s=settings.watch.settle_s)
     service = Service(

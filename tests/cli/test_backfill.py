@@ -1,0 +1,134 @@
+"""`auroramon backfill` and `classify`: every file accounted for, and the same labels as live."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.daemon import account, daemon, labels, run, settled, stop, wait_until, write_config
+from tests.skies import stack, write_png
+from tests.tiny import write_tiny_bundle
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny_bundle(tmp_path_factory.mktemp("model") / "tiny").folder
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Path:
+    """Two nights of images, a minute, and two bad files."""
+    folder = tmp_path / "archive"
+    folder.mkdir()
+    for seed in (*range(5), *range(40_000, 40_005)):
+        write_png(folder, seed)
+    (folder / "20251222_1000_test_themis99_full.pgm.gz").write_bytes(stack(range(20)))
+    (folder / "empty.png").touch()
+    (folder / "rubbish.jpg").write_bytes(b"rubbish")
+    (folder / "notes.txt").write_text("not offered")
+    return folder
+
+
+def test_every_file_is_in_the_final_account_and_the_second_run_finds_nothing_to_do(
+    tiny: Path, archive: Path, tmp_path: Path
+) -> None:
+    config = write_config(tmp_path, tiny)
+    first = json.loads(run("backfill", archive, "-c", config, "--json").stdout)
+    assert (first["listed"], first["labelled"], first["quarantined"], first["left"]) == (13, 11, 2, 0)
+    assert first["frames"] == 30
+    again = json.loads(run("backfill", archive, "-c", config, "--json").stdout)
+    assert (again["listed"], again["known"], again["labelled"], again["frames"]) == (13, 13, 0, 0)
+    reasons = run("quarantine", "list", "-c", config).stdout
+    assert "empty" in reasons
+    assert "rubbish" in reasons
+
+
+def test_live_and_backfill_give_the_same_labels_to_the_last_bit(tiny: Path, archive: Path, tmp_path: Path) -> None:
+    config = write_config(tmp_path, tiny)
+    run("backfill", archive, "-c", config)
+    backfilled = labels(f"sqlite:///{tmp_path / 'labels.db'}")
+    station = tmp_path / "station"
+    station.mkdir()
+    live = write_config(station, tiny)
+    with daemon(live) as process:
+        for file in sorted(archive.iterdir()):
+            (station / "in" / file.name).write_bytes(file.read_bytes())
+        url = f"sqlite:///{station / 'labels.db'}"
+        wait_until(lambda: settled(url, 13), "all is labelled live")
+        stop(process)
+    seen = labels(url)
+    assert seen.keys() == backfilled.keys()
+    assert {k: v[1:] for k, v in seen.items()} == {k: v[1:] for k, v in backfilled.items()}
+
+
+def test_a_dry_run_counts_and_makes_no_database(tiny: Path, archive: Path, tmp_path: Path) -> None:
+    config = write_config(tmp_path, tiny)
+    said = run("backfill", archive, "-c", config, "--dry-run").stdout
+    assert said.startswith("13 of 13 files would be labelled")
+    assert not (tmp_path / "labels.db").exists()
+    run("backfill", archive, "-c", config)
+    assert run("backfill", archive, "-c", config, "--dry-run").stdout.startswith("0 of 13")
+
+
+def test_since_and_until_choose_by_the_time_of_the_frames(tiny: Path, archive: Path, tmp_path: Path) -> None:
+    config = write_config(tmp_path, tiny)
+    url = f"sqlite:///{tmp_path / 'labels.db'}"
+    run("backfill", archive, "-c", config, "--since", "2025-12-22T09:30", "--until", "2025-12-22T12:00")
+    assert {path for path, _ in labels(url)} == {"20251222_1000_test_themis99_full.pgm.gz"}
+    run("backfill", archive, "-c", config, "--until", "2025-12-22")
+    assert len(labels(url)) == 25
+
+
+def test_another_model_adds_its_labels_from_the_stored_embeddings(tiny: Path, archive: Path, tmp_path: Path) -> None:
+    config = write_config(tmp_path, tiny)
+    run("backfill", archive, "-c", config)
+    second = write_tiny_bundle(tmp_path / "second", name="second", seed=7)
+    for file in archive.glob("2025*"):
+        file.unlink()  # no image is read again
+    done = json.loads(run("backfill", archive, "-c", config, "--model", second.folder, "--json").stdout)
+    assert done["relabelled"] == 30
+    said = labels(f"sqlite:///{tmp_path / 'labels.db'}")
+    assert len(said) == 30
+
+
+def test_wrong_usage_is_exit_code_2(tiny: Path, tmp_path: Path) -> None:
+    config = write_config(tmp_path, tiny)
+    for words in (
+        ["backfill"],
+        ["backfill", "/no/such/folder", "-c", str(config)],
+        ["backfill", ".", "--workers", "x"],
+    ):
+        done = run(*words, check=False)
+        assert done.returncode == 2, done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_quarantine_retry_gives_a_mended_file_its_label(tiny: Path, archive: Path, tmp_path: Path) -> None:
+    config = write_config(tmp_path, tiny)
+    run("backfill", archive, "-c", config)
+    run("quarantine", "retry", "--all", "-c", config)
+    now = account(f"sqlite:///{tmp_path / 'labels.db'}")
+    assert now is not None
+    assert (now.pending, now.quarantined) == (2, 0)
+    again = json.loads(run("backfill", archive, "-c", config, "--json").stdout)
+    assert again["quarantined"] == 2
+
+
+def test_classify_prints_a_line_a_frame_and_fails_for_a_file_without_any(tiny: Path, archive: Path) -> None:
+    minute = archive / "20251222_1000_test_themis99_full.pgm.gz"
+    done = run("classify", "--csv", "--model", tiny, minute, archive / "rubbish.jpg", archive / "gone.png", check=False)
+    assert done.returncode == 1
+    rows = list(csv.DictReader(io.StringIO(done.stdout)))
+    assert list(rows[0]) == [
+        "path", "index", "time", "camera", "label", "confidence", "distance",
+        "score_arc", "score_diffuse", "score_discrete", "score_cloudy", "score_moon", "score_clear",
+    ]  # fmt: skip
+    assert [int(row["index"]) for row in rows] == list(range(20))
+    assert {row["path"] for row in rows} == {str(minute)}
+    assert done.stderr.count("\n") == 2
+    assert "rubbish.jpg" in done.stderr
+    assert "gone.png" in done.stderr

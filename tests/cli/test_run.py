@@ -1,0 +1,135 @@
+"""The daemon as a technician meets it: a process, a page, a signal, an exit code."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.daemon import account, daemon, get, labels, run, settled, stop, wait_until, write_config
+from tests.skies import stack, write_png
+from tests.tiny import write_tiny_bundle
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny_bundle(tmp_path_factory.mktemp("model") / "tiny").folder
+
+
+def address(log_line: str) -> str:
+    return log_line.split("http://")[1].split("/")[0]
+
+
+def started(process) -> str:  # type: ignore[no-untyped-def]
+    """Read the log until the daemon says where its pages are."""
+    for line in process.stderr:
+        if b"watching" in line:
+            return address(line.decode())
+    raise AssertionError("the daemon ended before it watched anything")
+
+
+def test_frames_are_labelled_counted_and_shown_until_sigterm(tiny: Path, tmp_path: Path) -> None:
+    config = write_config(tmp_path, tiny, listen="127.0.0.1:0")
+    url = f"sqlite:///{tmp_path / 'labels.db'}"
+    with daemon(config) as process:
+        pages = started(process)
+        for seed in range(6):
+            write_png(tmp_path / "in", seed)
+        (tmp_path / "in" / "20251222_0000_test_themis99_full.pgm.gz").write_bytes(stack(range(5)))
+        (tmp_path / "in" / "rubbish.png").write_bytes(b"no picture")
+        wait_until(lambda: settled(url, 8), "all eight files are done")
+        assert json.loads(get(pages, "/healthz")[1]) == {"ok": True, "problems": []}
+        counted = [line for line in get(pages, "/metrics")[1].splitlines() if line.startswith("auroramon_frames_cl")]
+        assert len(counted) == 7  # six labels and unknown, from the start
+        assert sum(float(line.split()[-1]) for line in counted) == 11
+        assert get(pages, "/nothing")[0] == 404
+        stop(process)
+    done = account(url)
+    assert done is not None
+    assert (done.seen, done.labelled, done.quarantined, done.pending) == (8, 7, 1, 0)
+    assert len(labels(url)) == 11
+
+
+def test_files_that_lay_there_before_are_labelled_once_and_a_new_model_does_not_start_over(
+    tiny: Path, tmp_path: Path
+) -> None:
+    config = write_config(tmp_path, tiny)
+    url = f"sqlite:///{tmp_path / 'labels.db'}"
+    for seed in range(3):
+        write_png(tmp_path / "in", seed)
+    with daemon(config) as process:
+        wait_until(lambda: settled(url, 3), "the files are labelled")
+        stop(process)
+    other = write_tiny_bundle(tmp_path / "other" / "second", name="second", seed=7)
+    config = write_config(tmp_path, other.folder)
+    with daemon(config) as process:
+        write_png(tmp_path / "in", 9)
+        wait_until(lambda: settled(url, 4), "the new file is labelled")
+        stop(process)
+    said = labels(url)
+    assert len(said) == 4
+
+
+def test_a_rewritten_file_is_labelled_again(tiny: Path, tmp_path: Path) -> None:
+    config = write_config(tmp_path, tiny)
+    url = f"sqlite:///{tmp_path / 'labels.db'}"
+    file = write_png(tmp_path / "in", 1)
+    with daemon(config) as process:
+        wait_until(lambda: settled(url, 1), "the file is labelled")
+        before = labels(url)
+        shutil.copy(write_png(tmp_path, 2), file)
+        wait_until(lambda: labels(url) != before, "the label is another frame's")
+        stop(process)
+    assert len(labels(url)) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ('[[camera]]\nname = "a"\nfoldr = "x"\n', "foldr: unknown setting"),
+        ("[[camera]\n", "is not valid TOML"),
+        ('[database]\nurl = "sqlite:////tmp/a.db"\n', "no [[camera]] is configured"),
+        ('[[camera]]\nname = "a"\n', "needs its folder"),
+        ('[[camera]]\nname = "a"\nfolder = "in"\n[server]\nlisten = "nowhere"\n', "must look like 127.0.0.1:9750"),
+        ('[[camera]]\nname = "a"\nfolder = "in"\ntime_pattern = "%Q"\n', "time_pattern"),
+    ],
+)
+def test_a_wrong_configuration_ends_the_daemon_before_the_first_frame(tmp_path: Path, text: str, says: str) -> None:
+    config = tmp_path / "auroramon.toml"
+    config.write_text(text)
+    done = run("run", "-c", config, check=False)
+    assert done.returncode == 2
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_broken_model_ends_the_daemon_before_the_first_frame(tiny: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "broken"
+    shutil.copytree(tiny, broken)
+    (broken / "embedder.onnx").write_bytes(b"no graph")
+    done = run("run", "-c", write_config(tmp_path, broken), check=False)
+    assert done.returncode == 1
+    assert "embedder.onnx is not the file that bundle.json describes" in done.stderr
+    assert not (tmp_path / "labels.db").exists()
+
+
+def test_a_port_in_use_is_said_in_one_sentence(tiny: Path, tmp_path: Path) -> None:
+    config = write_config(tmp_path, tiny, listen="127.0.0.1:0")
+    with daemon(config) as process:
+        pages = started(process)
+        (tmp_path / "b").mkdir()
+        done = run("run", "-c", write_config(tmp_path / "b", tiny, listen=pages), check=False)
+        assert done.returncode == 2
+        assert "cannot listen there" in done.stderr
+        stop(process)
+
+
+def test_a_file_that_is_no_database_is_left_untouched(tiny: Path, tmp_path: Path) -> None:
+    config = write_config(tmp_path, tiny)
+    (tmp_path / "labels.db").write_bytes(b"these are my notes" * 100)
+    done = run("run", "-c", config, check=False)
+    assert done.returncode == 1
+    assert "left untouched" in done.stderr
+    assert (tmp_path / "labels.db").read_bytes() == b"these are my notes" * 100
