@@ -19,7 +19,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def address(log_line: str) -> str:
-    return log_line.split("http://")[1].split("/")[0]
+    return log_line.split("http://")[1].split("/", maxsplit=1)[0]
 
 
 def started(process) -> str:  # type: ignore[no-untyped-def]
