@@ -239,7 +239,7 @@ def _curtain(pixel_km: FloatArray, x: FloatArray, y: FloatArray, form: Curtain, 
         light *= 1 - np.float32(form.strands) * visible * (1 - smoothstep(thread, -1.2, 1.4))
     if form.rays:
         fine = _noise(u + flow, v * np.float32(0.15), form.ray_km * 2, form.seed + 41)
-        visible = np.clip(np.float32(form.ray_km) / spacing - np.float32(1.0), 0, 1)
+        visible = np.clip(np.float32(form.ray_km) / spacing - np.float32(1.3), 0, 1)
         light *= 1 - np.float32(form.rays) * visible * (1 - smoothstep(fine, -0.8, 1.2))
     out[lit] = light
     return out

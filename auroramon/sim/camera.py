@@ -96,6 +96,7 @@ def random_camera(rng: np.random.Generator, name: str) -> SimCamera:
     clean = float(np.exp(rng.normal(np.log(10 if narrow or style == "cropped" else 22), 0.7)))
     noise = exposure / max(clean, 2.0)
     share = float(rng.beta(2, 2))
+    low = style != "cropped"  # whether the frame shows the lowest elevations, where obstacles and lamps are
     return SimCamera(
         name=name,
         seed=int(rng.integers(2**31)),
@@ -138,10 +139,10 @@ def random_camera(rng: np.random.Generator, name: str) -> SimCamera:
         rim=("dark", "bright", "soft")[rng.choice(3, p=(0.5, 0.2, 0.3))],
         outside=float(rng.choice((0.0, 10 ** rng.uniform(-3.5, -1.8)))),
         trees=float(rng.choice((0.0, rng.uniform(1, 12)))),
-        masts=int(rng.choice((0, 0, 1, 2, 4))),
-        buildings=int(rng.choice((0, 0, 0, 1, 2))),
+        masts=int(rng.choice((0, 0, 1, 2, 4))) if low else int(rng.choice((0, 0, 0, 1))),
+        buildings=int(rng.choice((0, 0, 0, 1, 2))) if low else 0,
         screens=int(rng.choice((0, 1, 2), p=(0.82, 0.13, 0.05))),
-        lamps=int(rng.choice((0, 0, 0, 1, 3))),
+        lamps=int(rng.choice((0, 0, 0, 1, 3))) if low else 0,
         dirt=float(rng.beta(1, 3)),
         latitude_deg=float(rng.choice((-1.0, 1.0), p=(0.15, 0.85)) * rng.uniform(50, 80)),
         dip_from_zenith_deg=float(rng.uniform(4, 18)),

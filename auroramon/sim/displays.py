@@ -112,6 +112,8 @@ def discrete_display(rng: np.random.Generator) -> Display:
 
 
 def _folded(rng: np.random.Generator, brightness: float, angle: float, offset: float) -> Curtain:
+    rays = float(rng.choice((0.0, rng.uniform(0.3, 1.0)), p=(0.35, 0.65)))
+    strands = float(rng.choice((0.0, rng.uniform(0.3, 0.95)), p=(0.35, 0.65)))
     return Curtain(
         brightness=brightness,
         offset_km=float(offset),
@@ -121,9 +123,9 @@ def _folded(rng: np.random.Generator, brightness: float, angle: float, offset: f
         tail=float(np.exp(rng.uniform(0, np.log(11)))),
         wander_km=float(rng.uniform(15, 70)),
         fold=float(rng.uniform(0.7, 1.25)),
-        rays=float(rng.choice((0.0, rng.uniform(0.3, 1.0)), p=(0.3, 0.7))),
+        rays=rays,
         ray_km=float(np.exp(rng.uniform(np.log(5), np.log(25)))),
-        strands=float(rng.choice((0.0, rng.uniform(0.3, 0.95)), p=(0.35, 0.65))),
+        strands=strands * (1 - 0.8 * rays),  # both at once would make a lattice of dots
         strand_km=float(np.exp(rng.uniform(np.log(6), np.log(28)))),
         unevenness=float(rng.uniform(0.4, 1.4)),
         centre_km=float(rng.normal(0, 250)),

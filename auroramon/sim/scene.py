@@ -27,7 +27,7 @@ from auroramon.types import AURORA_LABELS, LABELS
 __all__ = ["UNKNOWN_KINDS", "SimFrame", "draw", "draw_unknown"]
 
 TRIES = 8
-VISIBLE = {"arc": 0.22, "discrete": 0.32, "diffuse": 0.2, "moon": 0.45, "cloudy": 0.55, "clear": 0.0}
+VISIBLE = {"arc": 0.22, "discrete": 0.32, "diffuse": 0.22, "moon": 0.45, "cloudy": 0.55, "clear": 0.0}
 """What a frame must show of its class at least: contrast for aurora and Moon, hidden share of the sky for clouds."""
 
 

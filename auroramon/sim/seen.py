@@ -42,20 +42,34 @@ class Seen:
     def structure(self, part: FloatArray) -> float:
         """Contrast of a part: its brightest 2 % above its darker fifth, as share of the displayed range.
 
-        Light that is everywhere alike is no form, and one that drowns in noise is not seen: below three standard
-        deviations of a pixel's noise the contrast counts for less.
+        Light that is everywhere alike, or only slopes from one side to the other, is no form, and one that drowns
+        in noise is not seen: below three standard deviations of a pixel's noise the contrast counts for less.
         """
         change, signal = self._change(part)
         if change.size == 0:
             return 0.0
-        change *= self._level
+        change = self._without_slope(change * self._level)
         signal *= self._level
         low, high = _between(change, 0.2, 0.98)
         dim, bright = _between(signal, 0.2, 0.98)
         dark, light = _between(self._shown.max(axis=0), 0.005, 0.995)
-        # In a file of 8 bits, what covers less than a tenth of the range is hardly there.
-        least = 0.1 if self._geometry.camera.style == "gamma" else 1e-3
-        return (high - low) / max(light - dark, least) * min((bright - dim) / 3, 1)
+        # In a file of 8 bits, what covers less than a seventh of the range is hardly there.
+        least = 0.15 if self._geometry.camera.style == "gamma" else 1e-3
+        return (high - low) / max(light - dark + 3 * self._grain(), least) * min((bright - dim) / 3, 1)
+
+    def _grain(self) -> float:
+        """The standard deviation of a typical pixel's noise as it is displayed."""
+        x = np.median(self._x[:, self._free], axis=1, keepdims=True).astype(np.float32)
+        camera = self._geometry.camera
+        noisy = x + detector.noise_level(self._geometry, x)
+        return float((detector.tone(camera, noisy) - detector.tone(camera, x)).max())
+
+    def _without_slope(self, values: FloatArray) -> FloatArray:
+        """Values over the free sky less the plane that fits them best."""
+        rows, cols = np.nonzero(self._free)
+        for axis in (f32(rows - rows.mean()), f32(cols - cols.mean())):
+            values = values - axis * (float((values * axis).sum()) / max(float((axis * axis).sum()), 1.0))
+        return values
 
     def peak(self, part: FloatArray) -> float:
         """What a part adds where it is brightest (two pixels), as share of the range above the median sky."""

@@ -41,8 +41,8 @@ class Sky:
 
 
 def random_sky(rng: np.random.Generator, camera: SimCamera) -> Sky:
-    """A night sky as it may be on any night; twilight in one of eight."""
-    twilight = rng.random() < 0.12
+    """A night sky as it may be on any night; twilight in one of seven."""
+    twilight = rng.random() < 0.15
     clean = camera.band in ("white", "colour")
     return Sky(
         airglow=float(np.exp(rng.normal(0, 0.2))),

@@ -89,7 +89,11 @@ def test_every_display_shines_somewhere_and_never_below_zero(label: str) -> None
 
 def test_forms_move_a_little_in_a_second_and_much_in_ten_minutes() -> None:
     rng = np.random.default_rng(2)
-    display = random_display(rng, "discrete")
-    first, soon, late = (emission(GEOMETRY.grid, display, 0.0, t) for t in (0.0, 1.0, 600.0))
-    assert np.corrcoef(first, soon)[0, 1] > 0.98
-    assert np.corrcoef(first, late)[0, 1] < 0.9
+
+    def alike(display: Display, seconds: float) -> float:
+        first, later = (emission(GEOMETRY.grid, display, 0.0, t) for t in (0.0, seconds))
+        return float(np.corrcoef(first, later)[0, 1])
+
+    displays = [random_display(rng, "discrete") for _ in range(8)]
+    assert np.mean([alike(display, 1.0) for display in displays]) > 0.9
+    assert np.mean([alike(display, 600.0) for display in displays]) < 0.7
