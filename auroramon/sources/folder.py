@@ -5,24 +5,23 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from array import array
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from auroramon.sources.arrivals import Report, printable
 from auroramon.sources.candidates import Candidates
 from auroramon.sources.inotify import Heard, Listener
-from auroramon.sources.offered import Offered, digest_of
+from auroramon.sources.listing import Lister
+from auroramon.sources.offered import Offered
 from auroramon.sources.outbox import Arrival, How, Outbox
 from auroramon.sources.presence import Mode, Presence
 from auroramon.sources.timing import Timing
-from auroramon.sources.walk import Claim, offerable, scan
+from auroramon.sources.walk import Claim, offerable
 from auroramon.types import FileStat
 
 log = logging.getLogger(__name__)
 
-_SLICE_S = 0.005  # a listing works for so long before events are looked at again
-_LISTED_AT_ONCE = 1_000
+_NEW_FOLDER_S = 10.0  # for so long a folder counts as new
 _CONSUMER_PAUSE_S = 0.05  # how long a listing waits when the daemon is behind
 
 
@@ -37,19 +36,6 @@ class Seen:
     listings: int = 0
     reconciled: int = 0
     candidates: int = 0
-
-
-@dataclass(slots=True)
-class _Listing:
-    """A listing that is due or under way."""
-
-    folder: str
-    files: Iterator[FileStat | None]
-    complete: bool  # of the whole root, not only of a new folder in it
-    everything: bool  # offer also what was offered before
-    started: bool = False
-    began: float = 0.0
-    found: array[int] = field(default_factory=lambda: array("q"))  # digests of the files that need no offer any more
 
 
 class FolderThread(threading.Thread):
@@ -77,16 +63,23 @@ class FolderThread(threading.Thread):
         self._presence = Presence(root, poll, listen)
         self._candidates = Candidates(timing.settle_s, timing.held_s)
         self._offered = Offered()
-        self._listings: list[_Listing] = []  # the last is worked on
+        self._new_folders: dict[str, float] = {}  # path -> when it was heard of
         self._leaving = threading.Event()
+        self._lister = Lister(
+            root,
+            timing,
+            claim=claim,
+            outbox=outbox,
+            report=report,
+            candidates=self._candidates,
+            offered=self._offered,
+            stop=self._leaving,
+        )
         self._asked = threading.Event()
         self._losing = False  # the outbox is full and files were turned away
         self._losses = 0
-        self._completed = 0
-        self._reconciled = 0
         self._beat = time.monotonic()
         self._next_check = 0.0
-        self._next_listing = 0.0
         self._next_retry = self._beat + timing.reconcile_s
 
     def leave(self) -> None:
@@ -111,7 +104,7 @@ class FolderThread(threading.Thread):
                 for heard in self._hear():
                     self._follow(heard)
                 self._settle()
-                self._list_on()
+                self._lister.work(polled=self._presence.mode == "polling")
                 self._tell()
         finally:
             self._presence.close()
@@ -127,7 +120,7 @@ class FolderThread(threading.Thread):
 
     def _pause(self) -> float:
         """Give the seconds until something is to be done that no event announces."""
-        if self._listings:
+        if self._lister.busy:
             return 0.0 if self._outbox.room_for_listed() else _CONSUMER_PAUSE_S
         due = min(self._next_check, self._candidates.next_due())
         return max(0.0, due - time.monotonic())
@@ -150,7 +143,23 @@ class FolderThread(threading.Thread):
             case "deleted":
                 self._candidates.forget(heard.path)
             case "folder":
-                self._want_folder(heard.path)
+                self._lister.want_folder(heard.path)
+                self._mind_escapes(heard, now)
+
+    def _mind_escapes(self, heard: Heard, now: float) -> None:
+        """Listen anew after the rename of a folder that is new itself.
+
+        Watchdog may have been entering its subfolders under the old name at that moment; it then hears nothing of what
+        happens in them.
+        """
+        while self._new_folders and now - next(iter(self._new_folders.values())) > _NEW_FOLDER_S:
+            del self._new_folders[next(iter(self._new_folders))]
+        if heard.source:
+            below = heard.source + "/"
+            if any(path == heard.source or path.startswith(below) for path in self._new_folders):
+                self._presence.doubt()
+        self._new_folders.pop(heard.path, None)  # the dictionary is in the order of its times
+        self._new_folders[heard.path] = now
 
     def _see(self, path: str) -> FileStat | None:
         """Give the file as it lies there now, if it is one of this folder's cameras'."""
@@ -183,90 +192,6 @@ class FolderThread(threading.Thread):
             self._losses += 1
             log.warning("%s: the daemon is too far behind; will list the folder", printable(self.root))
 
-    # What is listed
-
-    def _want_listing(self, *, everything: bool = False) -> None:
-        """List the whole root after what is under way; files may have come behind the back of that."""
-        for listing in self._listings:
-            if listing.complete and not listing.started:
-                listing.everything |= everything
-                return
-        self._listings.insert(0, self._listing(self.root, complete=True, everything=everything))
-        self._next_listing = float("inf")
-
-    def _want_folder(self, folder: str) -> None:
-        """List a new folder before all else, unless one above it is about to be listed."""
-        if not any(not other.started and folder.startswith(other.folder + "/") for other in self._listings):
-            self._listings.append(self._listing(folder, complete=False, everything=False))
-
-    def _listing(self, folder: str, *, complete: bool, everything: bool) -> _Listing:
-        files = scan(folder, self._claim, stop=self._leaving, report=self._report)
-        return _Listing(folder, files, complete, everything)
-
-    def _list_on(self) -> None:
-        """Work on the listings for a moment; a full outbox makes them wait, events never do."""
-        end = time.monotonic() + _SLICE_S
-        while self._listings and self._outbox.room_for_listed() and time.monotonic() < end:
-            listing = self._listings[-1]
-            if not listing.started:
-                listing.started, listing.began = True, time.monotonic()
-            self._list_some(listing, end)
-
-    def _list_some(self, listing: _Listing, end: float) -> None:
-        arrivals: list[Arrival] = []
-        ended = True
-        for number, file in enumerate(listing.files, 1):
-            if file is not None and self._judge(file, listing):
-                arrivals.append(Arrival(file, "listed"))
-            if len(arrivals) >= _LISTED_AT_ONCE or (number % 32 == 0 and time.monotonic() > end):
-                ended = False
-                break
-        if arrivals:
-            self._outbox.put_listed(arrivals)
-        if ended:
-            self._listings.remove(listing)
-            self._finish(listing)
-
-    def _judge(self, file: FileStat, listing: _Listing) -> bool:
-        """Say whether a listed file is offered now; one that may still grow becomes a candidate instead."""
-        if file.path in self._candidates:
-            return False
-        known = file in self._offered
-        if not known and not self._quiet(file):
-            self._candidates.wait(file, time.monotonic())
-            return False
-        listing.found.append(digest_of(file))
-        if known:
-            return listing.everything
-        if listing.complete:
-            self._reconciled += self._completed > 0
-        else:
-            self._offered.add(file)
-        return True
-
-    def _quiet(self, file: FileStat) -> bool:
-        """Say whether a file that was not offered yet has been still for long enough, by its mtime.
-
-        A network store has a clock of its own. So where a folder is polled this is believed in the first listing only,
-        for which waiting would mean to keep a whole archive in mind, and only beyond a wide margin.
-        """
-        polled = self._presence.mode == "polling"
-        if polled and self._completed:
-            return False
-        age_s = (time.time_ns() - file.mtime_ns) / 1e9
-        return age_s >= (self._timing.skew_s if polled else self._timing.settle_s)
-
-    def _finish(self, listing: _Listing) -> None:
-        if not listing.complete:
-            return
-        self._completed += 1
-        self._offered.keep(listing.found)
-        now = time.monotonic()
-        if self._presence.mode == "polling":
-            self._next_listing = now + max(self._timing.poll_s, now - listing.began)
-        else:
-            self._next_listing = now + self._timing.reconcile_s
-
     # Looking after
 
     def _look_after(self) -> None:
@@ -276,24 +201,24 @@ class FolderThread(threading.Thread):
         self._next_check = now + self._timing.check_s
         if self._presence.check():
             self._candidates.settle_s = self._timing.settle_s + self._presence.stale_s
-            self._want_listing(everything=self._completed == 0)
+            self._lister.want_all(everything=self._lister.completed == 0)
             for path in self._candidates.release(now):  # whose closes may have been lost
                 self._await(path, now)
         if not self._presence.up:
-            self._listings.clear()
+            self._lister.drop_all()
             return
         if self._asked.is_set():
             self._asked.clear()
-            self._want_listing(everything=True)
+            self._lister.want_all(everything=True)
         if self._losing and self._outbox.room():
             self._losing = False
-            self._want_listing()
+            self._lister.want_all()
         if now >= self._next_retry:
             self._next_retry = now + self._timing.reconcile_s
             if self._presence.retry_limit():
-                self._want_listing()
-        if now >= self._next_listing:
-            self._want_listing()
+                self._lister.want_all()
+        if self._lister.due(now):
+            self._lister.want_all()
 
     def _tell(self) -> None:
         presence = self._presence
@@ -303,8 +228,8 @@ class FolderThread(threading.Thread):
             presence.mode,
             presence.reason,
             presence.overflows + self._losses,
-            self._completed,
-            self._reconciled,
+            self._lister.completed,
+            self._lister.reconciled,
             len(self._candidates),
         )
 

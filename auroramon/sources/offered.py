@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from array import array
+from bisect import bisect_left
 
 import numpy as np
-from numpy.typing import NDArray
 
 from auroramon.types import FileStat
 
@@ -18,7 +18,7 @@ class Offered:
     """
 
     def __init__(self) -> None:
-        self._listed: NDArray[np.int64] = np.empty(0, np.int64)  # of the last complete listing, sorted
+        self._listed = array("q")  # of the last complete listing, sorted
         self._since: set[int] = set()  # offered since that listing ended
 
     def __len__(self) -> int:
@@ -28,8 +28,8 @@ class Offered:
         digest = digest_of(file)
         if digest in self._since:
             return True
-        at = int(np.searchsorted(self._listed, digest))
-        return at < len(self._listed) and int(self._listed[at]) == digest
+        at = bisect_left(self._listed, digest)
+        return at < len(self._listed) and self._listed[at] == digest
 
     def add(self, file: FileStat) -> None:
         """Note that this file was offered."""
@@ -39,7 +39,7 @@ class Offered:
         """Forget what a complete listing did not find again (`listed`: the digests of what it did find)."""
         found = np.frombuffer(listed, np.int64) if listed else np.empty(0, np.int64)
         since = np.fromiter(self._since, np.int64, len(self._since))
-        self._listed = np.unique(np.concatenate([found, since]))
+        self._listed = array("q", np.unique(np.concatenate([found, since])).tobytes())
         self._since.clear()
 
 

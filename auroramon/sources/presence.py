@@ -41,6 +41,7 @@ class Presence:
         self._past_overflows = 0  # of listeners that are gone
         self._told_overflows = 0
         self._limited = False
+        self._doubted = False
 
     @property
     def overflows(self) -> int:
@@ -52,13 +53,18 @@ class Presence:
         identity = self._identity_now()
         if identity is None:
             return False
-        if self.up and identity == self._identity and self._hears():
+        doubted, self._doubted = self._doubted, False
+        if self.up and identity == self._identity and self._hears() and not doubted:
             return self._overflowed()
-        if self.up:
+        if self.up and not doubted:
             log.warning("%s was exchanged, or its watch died: watching it anew", printable(self._root))
         self._unlisten()
         self._open(identity)
         return self.up
+
+    def doubt(self) -> None:
+        """Have the next check listen anew, because a folder below may have escaped."""
+        self._doubted = self.mode == "inotify"
 
     def retry_limit(self) -> bool:
         """Where a limit of the kernel forced polling, try inotify again, and say whether that worked."""

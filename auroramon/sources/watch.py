@@ -52,21 +52,18 @@ class Ownership:
     """Says which camera a file belongs to: of those whose rule wants it, the one with the deepest folder."""
 
     def __init__(self, folders: Sequence[WatchedFolder]) -> None:
+        rooted = [(root_of(watched.folder), watched) for watched in folders]
         self._cameras = sorted(
-            ((f"{root_of(watched.folder).rstrip('/')}/", watched) for watched in folders),
-            key=lambda item: -item[0].count("/"),
+            ((root, f"{root.rstrip('/')}/", watched.rule, watched.camera) for root, watched in rooted),
+            key=lambda item: -item[1].count("/"),
         )
-
-    def owner(self, path: str) -> WatchedFolder | None:
-        for prefix, watched in self._cameras:
-            if path.startswith(prefix) and watched.rule.wants(path[len(prefix) :]):
-                return watched
-        return None
 
     def claim_in(self, root: str, path: str) -> str | None:
         """Give the camera whose folder is `root` and that owns the file, None where it is another's or nobody's."""
-        watched = self.owner(path)
-        return watched.camera if watched is not None and root_of(watched.folder) == root else None
+        for own, prefix, rule, camera in self._cameras:
+            if path.startswith(prefix) and rule.wants(path[len(prefix) :]):
+                return camera if own == root else None
+        return None
 
 
 class FolderWatch:

@@ -139,6 +139,21 @@ def test_no_file_is_lost_when_folders_roll_over(station: Watched, folder: Path, 
         station.offered(path)
 
 
+def test_new_folders_that_are_renamed_at_once_do_not_escape(station: Watched, folder: Path) -> None:
+    """Without care two to seven of 150 did: watchdog loses the subfolders of a new folder that is renamed meanwhile."""
+    for number in range(150):
+        inside = folder / f"new{number}" / "sub"
+        inside.mkdir(parents=True)
+        with (inside / "1.png").open("wb") as stream:
+            stream.write(b"half")
+            stream.flush()
+            inside.parent.rename(folder / f"{number}")
+            time.sleep(0.005 * (number % 3))
+            stream.write(b"rest")
+    wanted = {str(folder / f"{number}" / "sub" / "1.png") for number in range(150)}
+    until(lambda: wanted <= {a.file.path for a in station.arrivals if a.file.size == 8}, "all 150 whole")
+
+
 def test_a_copy_in_place_is_offered_whole(station: Watched, folder: Path, outside: Path) -> None:
     """indi-allsky copies its final file in place: "created" is half a file there."""
     source = put(outside / "big.png", os.urandom(4_000_000))

@@ -112,7 +112,7 @@ class Scene:
             self.written[str(moved)] = self.written[str(path)]
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(STEPS)
 def test_every_complete_file_is_offered_and_no_half_one_that_did_not_stand_still(
     steps: list[tuple[str, int, str]],
