@@ -27,8 +27,13 @@ model: $(VENV)/.test ## Train the shipped model again, from the simulated sky to
 docs: $(VENV)/.test ## Write the generated parts of docs/ again
 	$(BIN)/python docs/generate.py
 
-lock: ## Resolve the newest allowed versions into requirements.lock
-	$(PYTHON) deploy/lock.py
+lock: ## Resolve the newest allowed versions of everything the tests use into requirements.lock
+	$(PYTHON) -m venv .venv-lock
+	.venv-lock/bin/python -m pip install --quiet --upgrade pip
+	.venv-lock/bin/python -m pip install --quiet 'torch==2.13.*'
+	.venv-lock/bin/python -m pip install --quiet '.[test]'
+	.venv-lock/bin/python -m pip freeze --exclude auroramon | sed 's/+cpu$$//' > requirements.lock
+	rm -rf .venv-lock
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

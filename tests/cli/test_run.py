@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import resource
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 
+from tests.conftest import missing
 from tests.daemon import account, daemon, get, labels, run, settled, stop, wait_until, write_config
 from tests.skies import stack, write_png
 from tests.tiny import write_tiny_bundle
@@ -133,3 +136,36 @@ def test_a_file_that_is_no_database_is_left_untouched(tiny: Path, tmp_path: Path
     assert done.returncode == 1
     assert "left untouched" in done.stderr
     assert (tmp_path / "labels.db").read_bytes() == b"these are my notes" * 100
+
+
+def test_a_full_disk_stops_nothing_and_costs_nothing(tiny: Path, tmp_path: Path) -> None:
+    config = write_config(tmp_path, tiny, listen="127.0.0.1:0")
+    url = f"sqlite:///{tmp_path / 'labels.db'}"
+    with daemon(config) as process:
+        pages = started(process)
+        write_png(tmp_path / "in", 0)
+        wait_until(lambda: settled(url, 1), "the first frame is labelled")
+        # No file of this process may grow any more: what a full disk looks like to SQLite.
+        hard = resource.prlimit(process.pid, resource.RLIMIT_FSIZE)[1]
+        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (4096, hard))
+        for seed in range(1, 30):
+            write_png(tmp_path / "in", seed)
+        wait_until(lambda: get(pages, "/healthz")[0] == 503, "health says that the database is away")
+        assert "database" in get(pages, "/healthz")[1]
+        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (hard, hard))
+        wait_until(lambda: settled(url, 30), "everything is caught up")
+        wait_until(lambda: get(pages, "/healthz")[0] == 200, "health is well again")
+        stop(process)
+    assert len(labels(url)) == 30
+
+
+def test_the_metrics_page_follows_the_conventions_of_prometheus(tiny: Path, tmp_path: Path) -> None:
+    promtool = shutil.which("promtool") or missing("promtool is not installed (Debian: prometheus)")
+    config = write_config(tmp_path, tiny, listen="127.0.0.1:0")
+    with daemon(config) as process:
+        page = get(started(process), "/metrics")[1]
+        stop(process)
+    checked = subprocess.run(
+        [str(promtool), "check", "metrics"], input=page, text=True, capture_output=True, check=False
+    )
+    assert checked.returncode == 0, checked.stdout + checked.stderr
