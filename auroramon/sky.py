@@ -113,4 +113,6 @@ _EPHEM_EPOCH = datetime(1899, 12, 31, 12, tzinfo=UTC)
 
 def _ephem_date(time: datetime) -> float:
     """Give days since PyEphem's epoch, 1899-12-31T12Z."""
+    if time.utcoffset() is None:
+        raise ValueError(f"{time} has no time zone")
     return (time - _EPHEM_EPOCH).total_seconds() / 86400.0

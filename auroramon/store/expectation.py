@@ -18,7 +18,7 @@ from auroramon.sky import dark_seconds, observing_night
 from auroramon.store.database import Database
 from auroramon.store.encoding import day_number, moment
 from auroramon.store.frames import insert_new
-from auroramon.store.schema import cameras, expected, nights
+from auroramon.store.schema import cameras, expected, frames, nights
 
 _GRACE_S = 60.0
 """A frame of the last minute may still be on its way."""
@@ -98,10 +98,11 @@ def _fill(database: Database, camera: _Camera, until: float) -> bool:
             return False
     with database.writing() as conn:
         rows, filled = [], []
-        for night, filled_until in conn.execute(due):
-            start = night * 86400.0 + camera.noon_s
-            end = min(start + 86400.0, until)
-            rows += _hours(camera, night, start if filled_until is None else filled_until, end)
+        for night, filled_until in conn.execute(due).all():
+            noon = night * 86400.0 + camera.noon_s
+            end = min(noon + 86400.0, until)
+            start = _first_moment(conn, camera, noon) if filled_until is None else filled_until
+            rows += _hours(camera, night, start, end)
             filled.append({"key": night, "filled_until": end})
         if filled:
             conn.execute(
@@ -110,6 +111,16 @@ def _fill(database: Database, camera: _Camera, until: float) -> bool:
         if rows:
             conn.execute(_adding(conn), rows)
     return True
+
+
+def _first_moment(conn: Connection, camera: _Camera, noon: float) -> float:
+    """Give the noon, or in the night in which a daemon first watched, its beginning or the first frame before it."""
+    if camera.watched_from is None or not noon <= camera.watched_from < noon + 86400.0:
+        return noon
+    first = conn.scalar(
+        select(func.min(frames.c.time_utc)).where(frames.c.camera_id == camera.id, frames.c.time_utc >= noon)
+    )
+    return camera.watched_from if first is None else min(camera.watched_from, first)
 
 
 def _hours(camera: _Camera, night: int, start: float, end: float) -> list[dict[str, float]]:

@@ -41,9 +41,7 @@ def running_server() -> Iterator[str]:
     options = f"-p {port} -c listen_addresses=127.0.0.1 -k {folder} -c fsync=off -c shared_buffers=16MB"
 
     def call(*command: str) -> None:
-        done = subprocess.run(
-            [*as_user, *command], check=False, capture_output=True, text=True, timeout=60, cwd=folder
-        )
+        done = subprocess.run([*as_user, *command], check=False, capture_output=True, text=True, timeout=60, cwd=folder)
         assert done.returncode == 0, done.stdout + done.stderr
 
     try:

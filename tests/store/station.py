@@ -85,9 +85,7 @@ class Station:
     def commit(
         self, *outcomes: FileOutcome, now: datetime = NOW, run: int = 0, model: int = 0, source: Source = "live"
     ) -> Committed:
-        return self.store.commit(
-            run or self.run, outcomes, model=model or self.model, source=source, now=now
-        )
+        return self.store.commit(run or self.run, outcomes, model=model or self.model, source=source, now=now)
 
     def words(self, *outcomes: FileOutcome) -> Sequence[tuple[Outcome, str]]:
         return [(file.outcome, file.reason) for file in self.commit(*outcomes).files]
