@@ -30,6 +30,9 @@ LEAST_STRUCTURE = 4.0
 """Spread of the blocks (5 to 95 %) over the median step between neighbouring pixels. For inputs of 64 to 224 pixels
 pure noise has 0.4-1.5, a real closed shutter 1.9-2.8, and the faintest real sky 7.6 or more."""
 
+SAMPLES = 128
+"""Pixels across the shorter side that the whole frame is judged by."""
+
 LEAST_COUNTS = 1.0
 """Spread of the blocks in counts of an integer frame: less than one step of the camera is no picture."""
 
@@ -70,7 +73,7 @@ def refuse(pixels: NDArray[Any], sky: Sky) -> str:
     part = float(np.mean(values >= high - 1e-5 * abs(high)))
     if part > SATURATED_PART:
         return f"saturated: {part:.0%} of the sky is {high:g}"
-    return _structure(sky, pixels.dtype.kind in "iu")
+    return _no_light(pixels, sky)
 
 
 def daylight(sun_altitude: float, sun_below_deg: float) -> str:
@@ -81,20 +84,38 @@ def daylight(sun_altitude: float, sun_below_deg: float) -> str:
     return f"daylight: the Sun is at {sun_altitude:.1f}°, frames count while it is below {limit:.1f}°"
 
 
-def _structure(sky: Sky, counts: bool) -> str:
+def _no_light(pixels: NDArray[Any], sky: Sky) -> str:
     """Refuse noise without a picture: a closed shutter, a covered lens, a camera that is switched off."""
-    across = sky.grey.shape[0] // BLOCKS
-    if across == 0:
-        return ""
-    cut = np.s_[: across * BLOCKS, : across * BLOCKS]
-    parts = (BLOCKS, across, BLOCKS, across)
-    full = sky.valid[cut].reshape(parts).all(axis=(1, 3))
-    if full.sum() < BLOCKS:
-        return ""  # hardly any sky left by the mask: nothing to compare
-    blocks = np.sort(sky.grey[cut].reshape(parts).mean(axis=(1, 3))[full])
-    spread = float(blocks[int(0.95 * (blocks.size - 1))] - blocks[int(0.05 * (blocks.size - 1))])
-    rows, valid = sky.grey[::4], sky.valid[::4]  # a quarter of the pixels gives the same median
-    noise = float(np.median(np.abs(rows[:, 1:] - rows[:, :-1])[valid[:, 1:] & valid[:, :-1]]))
-    if (counts and spread < LEAST_COUNTS) or spread < LEAST_STRUCTURE * noise:
-        return f"no light: the sky varies by {spread:.2g} counts, its noise is {noise:.2g} (is the shutter closed?)"
+    spread, noise = _structure(sky.grey, sky.valid)
+    counts = pixels.dtype.kind in "iu"
+    if counts and spread < LEAST_COUNTS:
+        return f"no light: the sky varies by {spread:.2g} counts (is the shutter closed?)"
+    if spread < LEAST_STRUCTURE * noise and _frame_is_noise(pixels):
+        return f"no light: the sky varies by {spread:.3g} with a noise of {noise:.3g} (is the shutter closed?)"
     return ""
+
+
+def _structure(grey: NDArray[np.float32], valid: NDArray[np.bool_]) -> tuple[float, float]:
+    """Give the spread of the blocks that are valid all over, and the usual step between neighbouring pixels.
+
+    Where there are too few such blocks to compare, the spread is infinite.
+    """
+    high, wide = grey.shape[0] // BLOCKS, grey.shape[1] // BLOCKS
+    cut = np.s_[: high * BLOCKS, : wide * BLOCKS]
+    parts = (BLOCKS, high, BLOCKS, wide)
+    full = valid[cut].reshape(parts).all(axis=(1, 3)) if high and wide else np.zeros(0, dtype=np.bool_)
+    if full.sum() < BLOCKS:
+        return float("inf"), 0.0
+    blocks = np.sort(grey[cut].reshape(parts).mean(axis=(1, 3))[full])
+    spread = blocks[int(0.95 * (blocks.size - 1))] - blocks[int(0.05 * (blocks.size - 1))]
+    rows, seen = grey[::4], valid[::4]  # a quarter of the pixels gives the same median
+    return float(spread), float(np.median(np.abs(rows[:, 1:] - rows[:, :-1])[seen[:, 1:] & seen[:, :-1]]))
+
+
+def _frame_is_noise(pixels: NDArray[Any]) -> bool:
+    """Say that not even the edge of the sky shows: a noisy camera under a clear sky still has a dark surrounding."""
+    step = max(1, min(pixels.shape[:2]) // SAMPLES)
+    thin = pixels[::step, ::step].astype(np.float32)
+    grey = thin if thin.ndim == 2 else thin[..., 0] + thin[..., 1] + thin[..., 2]
+    spread, noise = _structure(grey, np.isfinite(grey))
+    return spread < LEAST_STRUCTURE * noise
