@@ -76,10 +76,10 @@ class Archive:
                 path, everything, stop=stop, report=self.report, since=self.period.since, until=self.period.until
             )
             for found in listed:
-                owner = ownership.owner(found.path)
-                if owner is None and found.path.startswith(roots):
+                camera = ownership.camera_of(found.path)
+                if camera is None and found.path.startswith(roots):
                     continue  # its camera has patterns, and they leave it out
-                file = replace(found, camera=owner.camera) if owner else found
+                file = replace(found, camera=camera) if camera else found
                 if self.period.always or self.period.holds(self._begin(file)):
                     yield file
 

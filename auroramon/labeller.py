@@ -160,9 +160,7 @@ class Labeller:
         except FrameError as error:
             draft.reason = str(error)
             draft.outcome = Outcome.LABELLED if draft.slots else Outcome.QUARANTINED
-        except MissingPartError as error:
-            draft.outcome, draft.reason = Outcome.QUARANTINED, str(error)
-        except (NotReadyError, OSError) as error:
+        except (NotReadyError, MissingPartError, OSError) as error:
             gone = isinstance(error.__cause__, FileNotFoundError)
             draft.outcome, draft.reason = (Outcome.SKIPPED, GONE) if gone else (Outcome.NOT_READY, str(error))
 

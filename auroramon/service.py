@@ -18,7 +18,7 @@ from auroramon.metrics import Metrics
 from auroramon.ports import Executor, StopFlag
 from auroramon.sources.outbox import Arrival
 from auroramon.sources.watch import FolderWatch
-from auroramon.types import FileStat, Health
+from auroramon.types import FileStat, Health, Outcome
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +29,7 @@ AWAY_S = 2.0  # wait before a database that was away is asked again
 REPORT_S = 10.0  # between counts of the whole database
 HEARTBEAT_S = 30.0
 PATIENCE_S = 120.0  # a loop that has not turned for so long is hung
+FORGET_S = 3600.0  # the latency of a file that took longer is the backlog's affair
 MOST_UNOFFERED = 100_000  # files kept in memory while the database is away; beyond it the folders are listed again
 
 
@@ -166,9 +167,9 @@ class Service:
                 self._away_until = committed + AWAY_S
                 return
             for file in done.files:
-                noticed = self._noticed.pop(file.file.path, None)
-                if noticed is not None:
-                    self._parts.metrics.latency.labels(file.file.camera).observe(committed - noticed)
+                if file.outcome is Outcome.LABELLED and file.file.path in self._noticed:
+                    seconds = committed - self._noticed.pop(file.file.path)
+                    self._parts.metrics.latency.labels(file.file.camera).observe(seconds)
 
     def _keep_house(self) -> None:
         """Refresh what costs a query or a look around, every few seconds."""
@@ -184,6 +185,8 @@ class Service:
                 self._next_report = self._beat + REPORT_S
                 self._parts.metrics.show_account(self._store.account())
                 self._parts.metrics.show_watches(self._parts.watch.state())
+                # What was known already, or never becomes ready, must not stay in memory for ever.
+                self._noticed = {k: since for k, since in self._noticed.items() if self._beat - since < FORGET_S}
         except StoreBusyError as error:
             self._stay_away(error)
 

@@ -58,6 +58,13 @@ class Ownership:
             key=lambda item: -item[1].count("/"),
         )
 
+    def camera_of(self, path: str) -> str | None:
+        """Give the camera that owns a file, None where it is nobody's."""
+        for _, prefix, rule, camera in self._cameras:
+            if path.startswith(prefix) and rule.wants(path[len(prefix) :]):
+                return camera
+        return None
+
     def claim_in(self, root: str, path: str) -> str | None:
         """Give the camera whose folder is `root` and that owns the file, None where it is another's or nobody's."""
         for own, prefix, rule, camera in self._cameras:
