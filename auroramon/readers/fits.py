@@ -155,9 +155,9 @@ def _frames(path: Path, image: _Image, data: bytes, fault: Exception | None) -> 
     """Give each frame as (H,W) or (H,W,3), scaled as the header says."""
     count, height, width, channels = _layout(path, image.shape)
     values = height * width * channels
+    stored = _stored_type(path, image)
     budget = Budget(path)
     for index in range(count):
-        stored = np.dtype(_STORED.get(int(image.header["BITPIX"]), "V1"))
         budget.admit(height, width, channels * stored.itemsize)
         if image.unpacked is not None:
             frame = image.unpacked.reshape(count, values)[index]
@@ -170,6 +170,16 @@ def _frames(path: Path, image: _Image, data: bytes, fault: Exception | None) -> 
             yield np.moveaxis(frame.reshape(3, height, width), 0, -1)
         else:
             yield frame.reshape((height, width, 3) if channels == 3 else (height, width))
+
+
+def _stored_type(path: Path, image: _Image) -> np.dtype[Any]:
+    """Give the type of the values as they stand in the file, or as astropy unpacked them."""
+    if image.unpacked is not None:
+        return image.unpacked.dtype
+    bits = image.header.get("BITPIX")
+    if bits not in _STORED:
+        raise broken(path, f"its BITPIX is {bits}, which FITS does not allow")
+    return np.dtype(_STORED[bits])
 
 
 def _cut(path: Path, frames: int, fault: Exception | None, doubt: str = "") -> AuroramonError:
