@@ -123,10 +123,10 @@ def test_an_overflow_of_the_kernel_is_noticed_and_loses_nothing(folder: Path) ->
 
 def test_a_stalled_daemon_loses_no_file(station: Watched, folder: Path) -> None:
     station.resume.clear()
-    for number in range(6_000):
+    for number in range(3_000):
         (folder / f"{number}.png").write_bytes(b"1")
     station.resume.set()
-    until(lambda: len({a.file.path for a in station.arrivals}) == 6_000, "6,000 files", 30)
+    until(lambda: len({a.file.path for a in station.arrivals}) == 3_000, "3,000 files", 30)
 
 
 def test_a_full_outbox_turns_away_and_says_so() -> None:
