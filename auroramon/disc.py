@@ -105,6 +105,8 @@ def _vote(tone: Floats) -> Floats:
     """Give (N,3) circles (x, y, radius) in working pixels that many edges agree on, best first."""
     height, width = tone.shape
     x, y, strength, ux, uy = _edges(tone)
+    if not len(x):
+        return np.zeros((0, 3), dtype=np.float32)
     radii = np.arange(SMALLEST * min(height, width), LARGEST * np.hypot(height, width), CELL, dtype=np.float32)
     i = ((x + radii[:, None] * ux) * np.float32(1 / CELL)).astype(np.int32)
     j = ((y + radii[:, None] * uy) * np.float32(1 / CELL)).astype(np.int32)
