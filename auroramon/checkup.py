@@ -101,8 +101,9 @@ def _check_shared(cameras: tuple[CameraSettings, ...]) -> Iterator[Finding]:
 
 
 def _check_model(settings: Settings) -> Finding:
+    alone = settings.model_copy(update={"camera": ()})  # what is wrong with a camera was said already
     try:
-        labeller = make_labeller(settings, live_threads(settings))
+        labeller = make_labeller(alone, live_threads(alone))
     except (BundleError, ConfigError) as error:
         return Finding("error", "model", str(error))
     backend = labeller.backend
