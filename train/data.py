@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -16,8 +17,8 @@ from train.augment import plain_input, varied_input
 from train.frames import FrameSet
 from train.runfile import AugmentTable
 
-Sight = tuple[int, int, int]
-"""One look at one frame: seed, epoch, number of the frame."""
+Sight = tuple[int, int, int, int]
+"""One look at one frame: seed, epoch, number of the frame, size of the input."""
 
 
 class VariedFrames(Dataset[tuple[Tensor, int]]):
@@ -31,15 +32,17 @@ class VariedFrames(Dataset[tuple[Tensor, int]]):
         return len(self._targets)
 
     def __getitem__(self, sight: Sight) -> tuple[Tensor, int]:
-        counts, disc = self._frames.frame(sight[2])
-        inputs = varied_input(counts, disc, self._spec, self._table, np.random.default_rng(sight))
-        return torch.from_numpy(inputs), int(self._targets[sight[2]])
+        seed, epoch, number, size = sight
+        counts, disc = self._frames.frame(number)
+        rng = np.random.default_rng((seed, epoch, number))
+        inputs = varied_input(counts, disc, replace(self._spec, size=size), self._table, rng)
+        return torch.from_numpy(inputs), int(self._targets[number])
 
 
 class BalancedBatches(Sampler[list[Sight]]):
     """Batches with equally many frames of each class; an epoch is about as many looks as there are frames."""
 
-    def __init__(self, targets: NDArray[np.intp], batch: int, seed: int) -> None:
+    def __init__(self, targets: NDArray[np.intp], batch: int, seed: int, size: int) -> None:
         self._members = [np.flatnonzero(targets == k) for k in range(len(LABELS))]
         if min(map(len, self._members)) == 0:
             raise ValueError("a class has no training frames")
@@ -47,6 +50,7 @@ class BalancedBatches(Sampler[list[Sight]]):
         self._count = max(1, len(targets) // (self._each * len(LABELS)))
         self._seed = seed
         self.epoch = 0
+        self.size = size
 
     def __len__(self) -> int:
         return self._count
@@ -56,7 +60,7 @@ class BalancedBatches(Sampler[list[Sight]]):
         order = [_endless(rng, members, self._count * self._each) for members in self._members]
         for batch in range(self._count):
             part = slice(batch * self._each, (batch + 1) * self._each)
-            yield [(self._seed, self.epoch, int(number)) for numbers in order for number in numbers[part]]
+            yield [(self._seed, self.epoch, int(n), self.size) for numbers in order for n in numbers[part]]
 
 
 def _endless(rng: np.random.Generator, members: NDArray[np.intp], count: int) -> NDArray[np.intp]:

@@ -75,6 +75,14 @@ def learning_rate(table: FitTable, part: float) -> float:
     return table.lr * 0.5 * (1 + math.cos(math.pi * (part - table.warmup) / (1 - table.warmup)))
 
 
+def input_size(run: Run, epoch: int) -> int:
+    """Give the size of the inputs in an epoch (from 0).
+
+    A network of convolutions takes any size; small frames are quick, and teach the coarse forms first.
+    """
+    return next((size for part, size in run.fit.small if epoch < part * run.fit.epochs), run.preprocess.size)
+
+
 class _Training:
     """What a checkpoint holds, and one epoch of moving it on."""
 
@@ -91,14 +99,14 @@ class _Training:
         )
         self._loss: nn.Module = build_loss(run.loss)
         self._optimiser = torch.optim.AdamW(self._net.parameters(), lr=run.fit.lr, weight_decay=run.fit.weight_decay)
-        self._sampler = BalancedBatches(frames.targets, run.fit.batch, run.fit.seed)
+        self._sampler = BalancedBatches(frames.targets, run.fit.batch, run.fit.seed, run.preprocess.size)
         self._batches: DataLoader[tuple[Tensor, int]] = training_batches(
             frames, run.preprocess.spec(), run.augment, self._sampler, run.fit.workers
         )
 
     def train_epoch(self) -> Epoch:
         begun, losses, count = time.perf_counter(), [], 0
-        self._sampler.epoch = self.epoch
+        self._sampler.epoch, self._sampler.size = self.epoch, input_size(self.run, self.epoch)
         self._net.train()
         steps = len(self._sampler)
         rate = self.run.fit.lr

@@ -84,6 +84,7 @@ class FitTable(_Table):
     warmup: float = Field(ge=0, lt=1)  # part of the steps in which the rate rises
     schedule: Literal["constant", "cosine"]
     weight_decay: float = Field(ge=0)
+    small: tuple[tuple[float, int], ...]  # (part of the epochs, size): smaller inputs until then, for speed
     average: float = Field(ge=0, lt=1)  # decay of the running mean of the weights, per step; 0: none
     threads: int = Field(ge=1)
     workers: int = Field(ge=0)  # processes that prepare frames; 0: in the training process

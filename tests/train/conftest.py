@@ -41,7 +41,7 @@ noise = 0.02
 wedge = 0.5
 gradient = 0.1
 [network]
-backbone = "slim18-4"
+backbone = "slim18-8"
 width = 8
 [loss]
 kind = "triplet"
@@ -56,6 +56,7 @@ lr = 1e-3
 warmup = 0.1
 schedule = "cosine"
 weight_decay = 0.0
+small = [[0.5, 24]]
 average = 0.0
 threads = 1
 workers = 0

@@ -24,7 +24,7 @@ def test_slim18_with_64_channels_is_resnet18() -> None:
     assert sizes("slim18-64") == sizes("resnet18")
 
 
-@pytest.mark.parametrize("name", ["resnet19", "slim18-", "slim18-x", ""])
+@pytest.mark.parametrize("name", ["resnet19", "slim18-", "slim18-x", "slim18-12", ""])
 def test_unknown_names_are_refused(name: str) -> None:
     with pytest.raises(ValueError, match="unknown backbone"):
         build_embedder(name, 2, 16)

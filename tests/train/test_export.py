@@ -28,7 +28,7 @@ def inputs() -> np.ndarray:
 def net(inputs: np.ndarray) -> Embedder:
     """Random weights, but with the batch statistics that a training would leave."""
     torch.manual_seed(3)
-    net = build_embedder("slim18-4", 2, 8).train()
+    net = build_embedder("slim18-8", 2, 8).train()
     with torch.no_grad():
         for _ in range(20):
             net(torch.from_numpy(inputs))
@@ -62,7 +62,7 @@ def test_a_batch_equals_its_frames_one_by_one(graph: Path, inputs: np.ndarray, t
 def test_a_graph_of_other_weights_is_refused(graph: Path, inputs: np.ndarray) -> None:
     torch.manual_seed(4)
     with pytest.raises(BundleError, match=r"differs from the torch network by .*: no model is written"):
-        check_graph(graph, build_embedder("slim18-4", 2, 8).eval(), inputs)
+        check_graph(graph, build_embedder("slim18-8", 2, 8).eval(), inputs)
 
 
 def test_a_refused_export_leaves_no_file(inputs: np.ndarray, tmp_path: Path) -> None:
@@ -73,9 +73,9 @@ def test_a_refused_export_leaves_no_file(inputs: np.ndarray, tmp_path: Path) -> 
             found: torch.Tensor = super().forward(inputs)
             return -found if torch.compiler.is_exporting() else found
 
-    base = build_embedder("slim18-4", 2, 8)
+    base = build_embedder("slim18-8", 2, 8)
     with pytest.raises(BundleError, match="no model is written"):
-        export_float32(Moody(base.features, 32, 8).eval(), inputs, tmp_path / "embedder.onnx")
+        export_float32(Moody(base.features, 64, 8).eval(), inputs, tmp_path / "embedder.onnx")
     assert not list(tmp_path.iterdir())
 
 

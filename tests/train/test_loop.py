@@ -1,0 +1,101 @@
+"""Training is seeded, goes on after a kill, and learns."""
+
+from __future__ import annotations
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from train.frames import read_split
+from train.loop import Epoch, fit, input_size, learning_rate, load_embedder
+from train.runfile import Run
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    found: dict[str, torch.Tensor] = torch.load(folder / "weights.pt", weights_only=True)
+    return found
+
+
+def longer(run: Run, epochs: int, **change: object) -> Run:
+    return run.model_copy(update={"fit": run.fit.model_copy(update={"epochs": epochs, **change})})
+
+
+def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
+    return all(torch.equal(a[name], b[name]) for name in a)
+
+
+def test_a_seed_decides_everything_and_another_seed_changes_it(run: Run, frames: Path, tmp_path: Path) -> None:
+    train = read_split(frames, "train")
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        fit(tmp_path / name, longer(run, 1, seed=seed), train, "cpu", lambda _: None)
+    assert same(weights(tmp_path / "a"), weights(tmp_path / "b"))
+    assert not same(weights(tmp_path / "a"), weights(tmp_path / "c"))
+
+
+def test_worker_processes_give_the_same_as_none(run: Run, frames: Path, tmp_path: Path) -> None:
+    train = read_split(frames, "train")
+    for name, workers in (("a", 0), ("b", 1)):
+        fit(tmp_path / name, longer(run, 1, workers=workers), train, "cpu", lambda _: None)
+    assert same(weights(tmp_path / "a"), weights(tmp_path / "b"))
+
+
+def test_a_killed_training_goes_on_and_ends_as_if_nothing_had_happened(
+    run: Run, run_file: Path, frames: Path, tmp_path: Path
+) -> None:
+    run_file.write_text(run_file.read_text().replace("epochs = 2", "epochs = 40"))
+    code = (
+        "import sys; from pathlib import Path\n"
+        "from train.frames import read_split; from train.loop import fit; from train.runfile import read_run\n"
+        "fit(Path(sys.argv[1]), read_run(Path(sys.argv[2])), read_split(Path(sys.argv[3]), 'train'), 'cpu', print)\n"
+    )
+    command = [sys.executable, "-W", "ignore", "-c", code, str(tmp_path / "killed"), str(run_file), str(frames)]
+    root = Path(__file__).resolve().parents[2]
+    with subprocess.Popen(command, cwd=root, stdout=subprocess.DEVNULL) as process:
+        deadline = time.monotonic() + 120
+        curve = tmp_path / "killed" / "curve.csv"
+        while not (curve.exists() and len(curve.read_text().splitlines()) > 2):
+            assert process.poll() is None, "the training ended before it could be killed"
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        os.kill(process.pid, signal.SIGKILL)
+    train, forty, lines = read_split(frames, "train"), longer(run, 40), list[Epoch]()
+    fit(tmp_path / "killed", forty, train, "cpu", lines.append)
+    assert 0 < len(lines) < 40
+    fit(tmp_path / "whole", forty, train, "cpu", lambda _: None)
+    assert same(weights(tmp_path / "killed"), weights(tmp_path / "whole"))
+    with curve.open(newline="") as file:
+        assert [int(row["epoch"]) for row in csv.DictReader(file)] == list(range(1, 41))
+
+
+def test_a_checkpoint_of_another_run_is_refused(run: Run, frames: Path, tmp_path: Path) -> None:
+    train = read_split(frames, "train")
+    fit(tmp_path / "a", longer(run, 1), train, "cpu", lambda _: None)
+    with pytest.raises(ValueError, match="belongs to another run"):
+        fit(tmp_path / "a", longer(run, 1, lr=0.5), train, "cpu", lambda _: None)
+
+
+def test_the_averaged_weights_are_kept_over_a_stop(run: Run, frames: Path, tmp_path: Path) -> None:
+    train, averaged = read_split(frames, "train"), longer(run, 1, average=0.9)
+    net = fit(tmp_path / "a", averaged, train, "cpu", lambda _: None)
+    again = load_embedder(tmp_path / "a", averaged)
+    assert same(net.state_dict(), again.state_dict())
+    assert same(fit(tmp_path / "a", averaged, train, "cpu", lambda _: None).state_dict(), net.state_dict())
+
+
+def test_the_rate_rises_then_falls_to_nothing(run: Run) -> None:
+    table = run.fit.model_copy(update={"lr": 1.0, "warmup": 0.1})
+    rates = [learning_rate(table, part) for part in (0.0, 0.05, 0.1, 0.55, 1.0)]
+    assert rates == pytest.approx([0.01, 0.5, 1.0, 0.5, 0.0])
+    constant = table.model_copy(update={"schedule": "constant"})
+    assert learning_rate(constant, 0.9) == 1.0
+
+
+def test_inputs_are_small_first(run: Run) -> None:
+    assert [input_size(run, epoch) for epoch in range(2)] == [24, 32]
