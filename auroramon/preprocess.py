@@ -28,8 +28,8 @@ PLANES = ("red", "green", "blue")
 FARTHEST = 8
 """A disc of more than so many frames is a mistake in the configuration, and would need the memory of as many."""
 
-HIDDEN = 0.5
-"""A sample is sky where more than this part of it is sky in the mask."""
+SEEN = 0.99
+"""A sample is sky where at least this part of it is sky in the mask: a lamp behind the mask must not shine in."""
 
 LEVELS = 1024
 """Steps of the rank equalisation: finer than any 8-bit file, and one bincount instead of a sort."""
@@ -198,7 +198,7 @@ def extract_sky(
         return Sky(nothing.astype(np.float32), nothing.astype(np.bool_), 0.0, 0.0)
     grey = _resample(*_cut(pixels, box, spec.size, rule), spec.size)
     if mask is not None:
-        valid &= _resample(*_cut(mask.astype(np.uint8), box, spec.size, rule), spec.size) > HIDDEN
+        valid &= _resample(*_cut(mask.astype(np.uint8), box, spec.size, rule), spec.size) > SEEN
     if not valid.any():
         return Sky(grey, valid, 0.0, 0.0)
     values = np.sort(grey[valid])
@@ -209,11 +209,13 @@ def extract_sky(
 def to_input(sky: Sky, spec: PreprocessSpec) -> NDArray[np.float32]:
     """Give the (C,S,S) float32 input of the network.
 
-    A sky without any contrast gives zeros before the normalisation; the gates refuse such a frame anyway.
+    A sky without any contrast, and pixels without a number, give zeros before the normalisation; the gates refuse
+    such frames anyway.
     """
     spread = np.float32(sky.high - sky.low)
-    stretched = np.clip((sky.grey - np.float32(sky.low)) / (spread if spread > 0 else np.float32(np.inf)), 0, 1)
-    stretched[~sky.valid] = 0
+    with np.errstate(invalid="ignore"):
+        stretched = np.clip((sky.grey - np.float32(sky.low)) / (spread if spread > 0 else np.float32(np.inf)), 0, 1)
+    stretched[~(sky.valid & (stretched >= 0))] = 0  # also where the frame holds no number
     planes: list[NDArray[np.float32]] = [
         stretched if name == "stretched" else _equalise(stretched, sky.valid) for name in spec.channels
     ]
