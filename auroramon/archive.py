@@ -70,15 +70,17 @@ class Archive:
         folders = watched_folders(self.cameras, None)
         ownership = Ownership(folders)
         roots = tuple(f"{root_of(watched.folder).rstrip('/')}/" for watched in folders)
-        everything = ArrivalRule(suffixes(), ())
+        everything = ArrivalRule(patterns=("*",))  # a camera's patterns may name files of another ending
+        readable = ArrivalRule(suffixes())
         for path in self.paths:
             listed = walk(
                 path, everything, stop=stop, report=self.report, since=self.period.since, until=self.period.until
             )
             for found in listed:
                 camera = ownership.camera_of(found.path)
-                if camera is None and found.path.startswith(roots):
-                    continue  # its camera has patterns, and they leave it out
+                elsewhere = camera is None and not found.path.startswith(roots)
+                if camera is None and not (elsewhere and readable.wants(Path(found.path).name)):
+                    continue  # no frame by its name, or its camera's patterns leave it out
                 file = replace(found, camera=camera) if camera else found
                 if self.period.always or self.period.holds(self._begin(file)):
                     yield file

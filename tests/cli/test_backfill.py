@@ -132,3 +132,21 @@ def test_classify_prints_a_line_a_frame_and_fails_for_a_file_without_any(tiny: P
     assert done.stderr.count("\n") == 2
     assert "rubbish.jpg" in done.stderr
     assert "gone.png" in done.stderr
+
+
+def test_the_patterns_of_a_camera_hold_in_its_archive_too(tiny: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    write_png(folder, 1).rename(folder / "one_full.png")
+    write_png(folder, 2).rename(folder / "two_wide.png")
+    write_png(folder, 3).rename(folder / "three_full.frame")
+    (tmp_path / "elsewhere").mkdir()
+    write_png(tmp_path / "elsewhere", 4).rename(tmp_path / "elsewhere" / "four_wide.png")
+    config = write_config(tmp_path, tiny)
+    config.write_text(config.read_text().replace('name = "test"', 'name = "test"\npatterns = ["*_full.*"]'))
+    run("backfill", folder, tmp_path / "elsewhere", "-c", config)
+    said = labels(f"sqlite:///{tmp_path / 'labels.db'}")
+    assert {(path, row[0]) for (path, _), row in said.items()} == {
+        ("one_full.png", "test"), ("four_wide.png", "default"),
+    }  # fmt: skip
+    assert "three_full.frame" in run("quarantine", "list", "-c", config).stdout  # asked for, and no format of ours
