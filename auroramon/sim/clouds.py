@@ -7,6 +7,7 @@ from typing import Literal
 
 import numpy as np
 
+from auroramon.sim.dice import pick
 from auroramon.sim.fields import VARIANTS, FloatArray, Texture, f32, sample, smoothstep, tile
 from auroramon.sim.geometry import SkyGeometry
 
@@ -35,23 +36,23 @@ class Clouds:
 
 def random_clouds(rng: np.random.Generator, kind: CloudKind | None = None) -> Clouds:
     """Clouds of a kind, or of any."""
-    kind = kind or CLOUD_KINDS[rng.choice(5, p=(0.26, 0.26, 0.22, 0.06, 0.2))]
+    chosen: CloudKind = kind or pick(rng, CLOUD_KINDS, (0.26, 0.26, 0.22, 0.06, 0.2))
     cover, depth = {
         "overcast": (rng.uniform(0.95, 1.1), rng.uniform(2.5, 6)),
         "stratus": (rng.uniform(0.65, 1.0), rng.uniform(1.5, 5)),
         "cumulus": (rng.uniform(0.5, 0.9), rng.uniform(1.5, 6)),
         "cirrus": (rng.uniform(0.4, 0.9), rng.uniform(0.3, 1.6)),
         "fog": (1.3, rng.uniform(3, 7)),
-    }[kind]
+    }[chosen]
     return Clouds(
-        kind=kind,
+        kind=chosen,
         cover=float(cover),
         depth=float(depth),
         scale=float(np.exp(rng.uniform(np.log(0.7), np.log(6)))),
-        stretch=float(rng.uniform(3, 8) if kind == "cirrus" else rng.uniform(1, 2.5)),
+        stretch=float(rng.uniform(3, 8) if chosen == "cirrus" else rng.uniform(1, 2.5)),
         stretch_deg=float(rng.uniform(0, 180)),
-        roughness=float(rng.uniform(0.1, 0.5) if kind != "cumulus" else rng.uniform(0.4, 1)),
-        relief=float(rng.uniform(0.0, 0.25) if kind in ("fog",) else rng.uniform(0.1, 0.6)),
+        roughness=float(rng.uniform(0.1, 0.5) if chosen != "cumulus" else rng.uniform(0.4, 1)),
+        relief=float(rng.uniform(0.0, 0.25) if chosen == "fog" else rng.uniform(0.1, 0.6)),
         brightness=float(10 ** rng.uniform(-0.45, 0.75)),
         warm=float(rng.beta(1, 1)),
         east=0.0,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from auroramon.sim.aurora import Curtain, Display, Flow, Veil, Vortex
+from auroramon.sim.dice import pick, sign, sometimes
 
 
 def random_display(rng: np.random.Generator, label: str) -> Display:
@@ -19,24 +20,24 @@ def random_display(rng: np.random.Generator, label: str) -> Display:
 def arc_display(rng: np.random.Generator) -> Display:
     """One to three quiet arcs, narrow against the sky and without folds."""
     angle, offset = rng.normal(0, 8), _offset(rng)
-    count = int(rng.choice((1, 2, 3), p=(0.62, 0.28, 0.1)))
-    main = 10 ** rng.uniform(-0.2, 1.1)
+    count = pick(rng, (1, 2, 3), (0.62, 0.28, 0.1))
+    main = 10 ** rng.uniform(0.0, 1.2)
     arcs = []
     for i in range(count):
         width = float(np.clip(np.exp(rng.normal(np.log(11), 0.5)), 4, 24))
         arcs.append(
             Curtain(
                 brightness=float(main * (1 if i == 0 else rng.uniform(0.25, 0.9))),
-                offset_km=float(offset + i * rng.choice((-1, 1)) * rng.uniform(35, 160)),
+                offset_km=float(offset + i * sign(rng) * rng.uniform(35, 160)),
                 angle_deg=float(angle + rng.normal(0, 2)),
                 bend=float(rng.normal(-60, 50)),
                 width_km=width,
                 tail=float(rng.uniform(1, 2.6)),
                 wander_km=float(rng.uniform(2, 22)),
-                fold=float(rng.choice((0.0, 1.0))),
-                rays=float(rng.choice((0.0, rng.uniform(0.1, 0.45)))),
+                fold=pick(rng, (0.0, 1.0), (1, 1)),
+                rays=sometimes(rng, 0.5, 0.1, 0.45),
                 ray_km=float(rng.uniform(10, 30)),
-                strands=float(rng.choice((0.0, rng.uniform(0.1, 0.5)))),
+                strands=sometimes(rng, 0.5, 0.1, 0.5),
                 strand_km=float(rng.uniform(6, 15)),
                 unevenness=float(rng.uniform(0, 0.8)),
                 centre_km=float(rng.normal(0, 250)),
@@ -52,7 +53,7 @@ def arc_display(rng: np.random.Generator) -> Display:
 
 def diffuse_display(rng: np.random.Generator) -> Display:
     """A broad glow with soft edges: veil, patches, faint stripes, or a band too wide and faint for an arc."""
-    kind = str(rng.choice(("veil", "patches", "stripes", "band"), p=(0.27, 0.33, 0.15, 0.25)))
+    kind = pick(rng, ("veil", "patches", "stripes", "band"), (0.27, 0.33, 0.15, 0.25))
     brightness = float(10 ** rng.uniform(-0.45, 0.75))
     patchy = {
         "veil": rng.uniform(0, 0.4),
@@ -84,8 +85,8 @@ def diffuse_display(rng: np.random.Generator) -> Display:
 
 def discrete_display(rng: np.random.Generator) -> Display:
     """Folded, rayed, torn or swirling forms, several at once, over a diffuse ground."""
-    main = float(10 ** rng.uniform(0.0, 1.5))
-    angle, offset = rng.normal(0, 18), _offset(rng) * 0.8
+    main = float(10 ** rng.uniform(0.45, 1.7))
+    angle, offset = rng.normal(0, 18), _offset(rng) * 0.7
     curtains = [_folded(rng, main, angle, offset)]
     for _ in range(int(rng.integers(0, 4))):
         part = main * float(rng.uniform(0.2, 1.0))
@@ -95,9 +96,9 @@ def discrete_display(rng: np.random.Generator) -> Display:
             east_km=float(rng.normal(0, 180)),
             north_km=float(offset + rng.normal(0, 90)),
             radius_km=float(rng.uniform(50, 260)),
-            turn_deg=float(rng.choice((-1, 1)) * rng.uniform(40, 260)),
+            turn_deg=float(sign(rng) * rng.uniform(40, 260)),
         )
-        for _ in range(int(rng.choice((0, 1, 2, 3), p=(0.3, 0.35, 0.2, 0.15))))
+        for _ in range(pick(rng, (0, 1, 2, 3), (0.3, 0.35, 0.2, 0.15)))
     )
     veils = (_background_veil(rng, offset, main * rng.uniform(0.02, 0.3)),) if rng.random() < 0.7 else ()
     scale = float(np.exp(rng.uniform(np.log(60), np.log(330))))
@@ -112,8 +113,8 @@ def discrete_display(rng: np.random.Generator) -> Display:
 
 
 def _folded(rng: np.random.Generator, brightness: float, angle: float, offset: float) -> Curtain:
-    rays = float(rng.choice((0.0, rng.uniform(0.3, 1.0)), p=(0.35, 0.65)))
-    strands = float(rng.choice((0.0, rng.uniform(0.3, 0.95)), p=(0.35, 0.65)))
+    rays = sometimes(rng, 0.65, 0.3, 1.0)
+    strands = sometimes(rng, 0.65, 0.3, 0.95)
     return Curtain(
         brightness=brightness,
         offset_km=float(offset),
@@ -128,8 +129,8 @@ def _folded(rng: np.random.Generator, brightness: float, angle: float, offset: f
         strands=strands * (1 - 0.8 * rays),  # both at once would make a lattice of dots
         strand_km=float(np.exp(rng.uniform(np.log(6), np.log(28)))),
         unevenness=float(rng.uniform(0.4, 1.4)),
-        centre_km=float(rng.normal(0, 250)),
-        extent_km=float(rng.uniform(150, 900)),
+        centre_km=float(rng.normal(0, 180)),
+        extent_km=float(rng.uniform(250, 900)),
         seed=int(rng.integers(1 << 30)),
         drift_km_s=float(rng.normal(0, 1.5)),
     )
@@ -155,4 +156,4 @@ def _background_veil(rng: np.random.Generator, offset: float, brightness: float)
 
 def _offset(rng: np.random.Generator) -> float:
     """Where the aurora lies, km north of the station: anywhere from horizon to horizon, oftenest near overhead."""
-    return float(rng.choice((-1, 1), p=(0.4, 0.6)) * abs(rng.normal(0, 190)))
+    return float(pick(rng, (-1, 1), (0.4, 0.6)) * abs(rng.normal(0, 190)))

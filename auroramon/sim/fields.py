@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 FloatArray = NDArray[np.float32]
 Texture = Literal["smooth", "cloud", "wisp"]
@@ -88,6 +89,12 @@ def sample(values: FloatArray, x: FloatArray, y: FloatArray) -> FloatArray:
     low *= fy
     low += top
     return low
+
+
+def enlarge(values: FloatArray, shape: tuple[int, int]) -> FloatArray:
+    """A smooth field at a greater size (H,W), interpolated linearly."""
+    picture = Image.fromarray(f32(values)).resize((shape[1], shape[0]), Image.Resampling.BILINEAR)
+    return np.asarray(picture, np.float32)
 
 
 def smoothstep(values: FloatArray, low: float, high: float) -> FloatArray:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from auroramon.sim.dice import sometimes
 from auroramon.sim.fields import FloatArray, f32
 from auroramon.sim.geometry import SkyGeometry
 from auroramon.sim.sky import splat, tint
@@ -28,8 +29,8 @@ def random_moon(rng: np.random.Generator) -> Moon:
         altitude_deg=float(rng.uniform(6, 62)),
         azimuth_deg=float(rng.uniform(0, 360)),
         phase=float(rng.uniform(0.25, 1.0)),
-        haze=float(rng.choice((0.0, rng.beta(1.2, 2)))),
-        halo=float(rng.choice((0.0, rng.uniform(0.1, 0.6)), p=(0.93, 0.07))),
+        haze=float(rng.beta(1.2, 2)) if rng.random() < 0.5 else 0.0,
+        halo=sometimes(rng, 0.07, 0.1, 0.6),
     )
 
 
@@ -80,15 +81,17 @@ def disc_and_glare(geometry: SkyGeometry, moon: Moon) -> tuple[FloatArray, Float
     col, row = geometry.project(e, n, u)
     flux = np.float32(9.0e4 * brightness(moon) * (geometry.pixel / 0.7) ** 2)
     point = splat(geometry.shape, col, row, np.array([flux]))
-    y, x = np.mgrid[0 : geometry.shape[0], 0 : geometry.shape[1]].astype(np.float32)
+    y = np.arange(geometry.shape[0], dtype=np.float32)[:, None]
+    x = np.arange(geometry.shape[1], dtype=np.float32)[None, :]
     x0, y0 = float(col[0]), float(row[0])
-    r2 = ((x + 0.5 - x0) ** 2 + (y + 0.5 - y0) ** 2) / np.float32(geometry.pixel**2)  # degrees squared
+    scale = np.float32(geometry.pixel**2)
+    r2 = (x + 0.5 - x0) ** 2 / scale + (y + 0.5 - y0) ** 2 / scale  # degrees squared
     level = np.float32(brightness(moon))
     wings = level * np.float32(70 + 900 * camera.glare**2) / (1 + r2 / 5.0) ** 1.25
     core = level * np.float32(9000) * np.exp(-r2 / np.float32(2 * (0.8 + 1.2 * camera.glare) ** 2))
     shape = wings + core + _ghosts(geometry, x, y, x0, y0, float(level))
     white = tint(camera, (1.0, 0.98, 0.94))
-    return white * point, white * shape
+    return f32(white * point), f32(white * shape)
 
 
 def _ghosts(geometry: SkyGeometry, x: FloatArray, y: FloatArray, x0: float, y0: float, level: float) -> FloatArray:
@@ -102,8 +105,11 @@ def _ghosts(geometry: SkyGeometry, x: FloatArray, y: FloatArray, x0: float, y0: 
     for _ in range(int(1 + 3 * camera.ghosts)):
         place = rng.uniform(-1.1, 1.25)
         size = geometry.disc.radius * rng.uniform(0.02, 0.09)
-        r = np.hypot(x - (geometry.disc.x + place * dx), y - (geometry.disc.y + place * dy)) / np.float32(size)
+        cx, cy = geometry.disc.x + place * dx, geometry.disc.y + place * dy
+        rows = slice(max(int(cy - 3 * size), 0), max(int(cy + 3 * size) + 1, 0))
+        cols = slice(max(int(cx - 3 * size), 0), max(int(cx + 3 * size) + 1, 0))
+        r = f32(np.hypot(x[:, cols] - cx, y[rows] - cy)) / np.float32(size)
         ring = rng.random() < 0.3
         blob = np.exp(-((r - 0.8) ** 2) * 12) if ring else 1 / (1 + np.exp(np.clip((r - 1) * 6, -9, 9)))
-        out += np.float32(level * camera.ghosts * 10 ** rng.uniform(0, 1.3)) * blob
+        out[rows, cols] += np.float32(level * camera.ghosts * 10 ** rng.uniform(0, 1.3)) * blob
     return out

@@ -14,8 +14,9 @@ from auroramon.sim.clouds import Clouds, random_clouds
 from auroramon.sim.displays import random_display
 from auroramon.sim.frame import SimFrame
 from auroramon.sim.geometry import SkyGeometry, sky_geometry
+from auroramon.sim.light import Drawn, Scene, render
 from auroramon.sim.moon import Moon, random_moon
-from auroramon.sim.scene import VISIBLE, Drawn, Scene, finish, in_free_sky, measure, render
+from auroramon.sim.scene import VISIBLE, finish, in_free_sky, measure
 from auroramon.sim.sky import Sky, random_sky
 from auroramon.sim.station import Station, station
 

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from auroramon.sim import clouds as cloud
 from auroramon.sim import detector
 from auroramon.sim import moon as lunar
-from auroramon.sim import sky as night_sky
-from auroramon.sim.aurora import Display, glow
 from auroramon.sim.camera import SimCamera
 from auroramon.sim.clouds import Clouds
 from auroramon.sim.displays import random_display
-from auroramon.sim.fields import FloatArray
 from auroramon.sim.frame import SimFrame
 from auroramon.sim.geometry import SkyGeometry, sky_geometry
+from auroramon.sim.light import Drawn, Scene, render
 from auroramon.sim.moon import Moon
 from auroramon.sim.seen import Seen
-from auroramon.sim.sky import Sky, random_sky
+from auroramon.sim.sky import random_sky
 from auroramon.sim.station import Station, station
 from auroramon.sim.unknown import UNKNOWN_KINDS, draw_unknown
 from auroramon.types import AURORA_LABELS, LABELS
@@ -29,29 +27,6 @@ __all__ = ["UNKNOWN_KINDS", "SimFrame", "draw", "draw_unknown"]
 TRIES = 8
 VISIBLE = {"arc": 0.22, "discrete": 0.32, "diffuse": 0.22, "moon": 0.45, "cloudy": 0.55, "clear": 0.0}
 """What a frame must show of its class at least: contrast for aurora and Moon, hidden share of the sky for clouds."""
-
-
-@dataclass(frozen=True, slots=True)
-class Scene:
-    """Everything that is in the sky at one moment."""
-
-    sky: Sky
-    display: Display | None = None
-    clouds: Clouds | None = None
-    moon: Moon | None = None
-    t: float = 0.0  # seconds, for what moves
-
-
-@dataclass(frozen=True, slots=True)
-class Drawn:
-    """Light on the detector, (C,H,W), dark sky = 1; each part is contained in `total`."""
-
-    total: FloatArray
-    aurora: FloatArray | None
-    moon: FloatArray | None
-    clouds: FloatArray | None
-    hidden: float  # share of the sky behind clouds
-    moon_clear: float  # transmission of clouds and landscape before the Moon
 
 
 def draw(rng: np.random.Generator, label: str, camera: SimCamera, size: int | None = None) -> SimFrame:
@@ -153,58 +128,6 @@ def in_free_sky(
     )
 
 
-def render(geometry: SkyGeometry, place: Station, scene: Scene) -> Drawn:
-    """The light of a scene on the detector."""
-    camera = geometry.camera
-    through = np.exp(np.float32(-0.92 * scene.sky.extinction) * np.minimum(geometry.airmass, 12))
-    light = night_sky.space(geometry, scene.sky) * through
-    if scene.sky.satellites:
-        light += night_sky.trails(geometry, scene.sky)
-    aurora = glow(geometry, scene.display, scene.t) * through if scene.display else None
-    if aurora is not None:
-        light += aurora
-    air = night_sky.air(geometry, scene.sky)
-    moonlit = lunar.moonlit_sky(geometry, scene.moon) if scene.moon else None
-    front = place.sky * place.shade
-    hidden, moon_clear, cover = 0.0, 1.0, None
-    if scene.clouds:
-        depth, relief = cloud.optical_depth(geometry, scene.clouds)
-        clear = np.exp(-depth)
-        lit = cloud.underside(geometry, scene.clouds, relief, air.mean(axis=0))
-        warm = (0.8 + 0.7 * scene.clouds.warm, 1.0, 1.15 - 0.65 * scene.clouds.warm)
-        cover = night_sky.tint(camera, warm) * (lit * (1 - clear))
-        if scene.moon and moonlit is not None:
-            cover += lunar.moonlit_cloud(geometry, scene.moon, depth) * (1 - clear)
-            moonlit = moonlit * clear
-        light = light * clear + cover
-        aurora = aurora * clear if aurora is not None else None
-        hidden = float((place.sky * (depth > 1.3)).sum() / max(place.sky.sum(), 1))
-    light += air
-    if moonlit is not None:
-        light += moonlit
-    ambient = float(light.mean())
-    light = light * front + place.land * ambient * 0.6
-    aurora = aurora * front if aurora is not None else None
-    cover = cover * front if cover is not None else None
-    moon = None
-    if scene.moon:
-        moon_clear = _at_moon(geometry, scene.moon, front if not scene.clouds else front * clear)
-        body, flare = lunar.disc_and_glare(geometry, scene.moon)
-        moon = (body + flare * geometry.inside) * np.float32(moon_clear)
-        light += moon
-    light += night_sky.tint(camera, (1.3, 1.0, 0.6)) * place.lamps
-    return Drawn(light, aurora, moon, cover, hidden, moon_clear)
-
-
-def _at_moon(geometry: SkyGeometry, moon: Moon, clear: FloatArray) -> float:
-    """The mean of a map around the Moon's place; 0 outside the frame."""
-    col, row = geometry.project(*lunar.direction(moon))
-    c, r = int(col[0]), int(row[0])
-    if not (0 <= c < clear.shape[1] and 0 <= r < clear.shape[0]):
-        return 0.0
-    return float(clear[max(r - 1, 0) : r + 2, max(c - 1, 0) : c + 2].mean())
-
-
 def measure(geometry: SkyGeometry, place: Station, label: str, drawn: Drawn) -> dict[str, float]:
     """What a frame shows after the detector: contrasts, shares of the sky, and `visible` for its class."""
     seen = Seen(geometry, place, drawn.total)
@@ -215,7 +138,7 @@ def measure(geometry: SkyGeometry, place: Station, label: str, drawn: Drawn) -> 
         "saturated": seen.saturated(),
         "aurora": seen.structure(drawn.aurora) if drawn.aurora is not None else 0.0,
         "moon": seen.peak(drawn.moon) if drawn.moon is not None else 0.0,
-        "lit": seen.strength(drawn.clouds) if drawn.clouds is not None else 0.0,
+        "lit": seen.strength(drawn.clouds) if drawn.clouds is not None and label == "cloudy" else 0.0,
     }
     truth["visible"] = _visible(label, truth) if truth["saturated"] < 0.3 else 0.0
     return truth

@@ -8,7 +8,8 @@ from functools import lru_cache
 import numpy as np
 
 from auroramon.sim.camera import SimCamera
-from auroramon.sim.fields import VARIANTS, FloatArray, f32, sample, smoothstep, tile
+from auroramon.sim.dice import pick
+from auroramon.sim.fields import VARIANTS, FloatArray, enlarge, f32, sample, smoothstep, tile
 from auroramon.sim.geometry import SkyGeometry
 
 RGB = tuple[float, float, float]
@@ -16,6 +17,8 @@ RGB = tuple[float, float, float]
 _CONTINUUM = {"white": 1.0, "557.7": 0.35, "630.0": 0.45, "nir": 0.8, "427.8": 0.5}
 _GALACTIC_POLE = np.array([0.868, 0.198, -0.456]) / np.linalg.norm([0.868, 0.198, -0.456])
 CATALOGUE = 2600
+_FAINTEST = 0.05
+"""Flux below which a star is not drawn, in pixels of dark sky."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +58,11 @@ def random_sky(rng: np.random.Generator, camera: SimCamera) -> Sky:
         star_seed=int(rng.integers(4)),
         sidereal_deg=float(rng.uniform(0, 360)),
         milky_way=float(rng.beta(1.3, 2.5) * 1.1) * (1.0 if clean else 0.35),
-        planets=int(rng.choice((0, 1, 2, 3), p=(0.4, 0.35, 0.2, 0.05))),
+        planets=pick(rng, (0, 1, 2, 3), (0.4, 0.35, 0.2, 0.05)),
         sun_altitude_deg=float(rng.uniform(-15, -7.5)) if twilight else -25.0,
         sun_azimuth_deg=float(rng.uniform(0, 360)),
         city=float(np.exp(rng.normal(0, 0.4))),
-        satellites=int(rng.choice((0, 1, 2), p=(0.9, 0.08, 0.02))),
+        satellites=pick(rng, (0, 1, 2), (0.9, 0.08, 0.02)),
         seed=int(rng.integers(1 << 30)),
     )
 
@@ -129,7 +132,8 @@ def catalogue(seed: int) -> tuple[FloatArray, FloatArray]:
     vectors = vectors[:, keep][:, :CATALOGUE]
     magnitude = 6.3 + 2 * np.log10(np.maximum(rng.random(vectors.shape[1]), 1e-7))
     flux = 10 ** (-0.4 * (np.maximum(magnitude, -1.2) - 2.0))
-    return vectors.astype(np.float32), flux.astype(np.float32)
+    order = np.argsort(-flux)  # brightest first, so that a faint sky needs only the first of them
+    return vectors[:, order].astype(np.float32), flux[order].astype(np.float32)
 
 
 def _orientation(camera: SimCamera, sky: Sky) -> tuple[FloatArray, FloatArray]:
@@ -148,23 +152,23 @@ def _milky_way(geometry: SkyGeometry, sky: Sky, pole: FloatArray, matrix: FloatA
     axis = np.cross(g, pole)
     axis /= np.linalg.norm(axis)
     third = np.cross(g, axis)
-    b = geometry.east * g[0] + geometry.north * g[1] + geometry.up * g[2]
-    p = geometry.east * axis[0] + geometry.north * axis[1] + geometry.up * axis[2]
-    q = geometry.east * third[0] + geometry.north * third[1] + geometry.up * third[2]
+    # It is smooth: every second pixel of every second row will do.
+    east, north, up = (v[::2, ::2] for v in (geometry.east, geometry.north, geometry.up))
+    b, p, q = (east * v[0] + north * v[1] + up * v[2] for v in (g, axis, third))
     cloud = sample(tile("cloud", sky.star_seed), p * 55 + 3, q * 55 + b * 140)
     rift = np.exp(-(((b - 0.02 - 0.03 * cloud) / 0.035) ** 2)) * smoothstep(p, -0.3, 0.5)
     band = np.exp(-((b / 0.15) ** 2)) * (1 + 0.3 * cloud) * (0.55 + 0.45 * p)
-    return f32(np.float32(sky.milky_way) * np.maximum(band * (1 - 0.75 * rift), 0))
+    return enlarge(np.float32(sky.milky_way) * np.maximum(band * (1 - 0.75 * rift), 0), geometry.shape)
 
 
 def _stars(geometry: SkyGeometry, sky: Sky, matrix: FloatArray) -> FloatArray:
     camera = geometry.camera
     vectors, flux = catalogue(sky.star_seed)
-    seen = matrix @ vectors
-    flux = flux * np.float32(sky.stars)
+    shown = int(np.searchsorted(-flux, -_FAINTEST / sky.stars))
+    seen, flux = matrix @ vectors[:, :shown], flux[:shown] * np.float32(sky.stars)
     if sky.planets:
         seen, flux = _with_planets(seen, flux, sky)
-    above = (seen[2] > 0.02) & (flux > 0.03)
+    above = seen[2] > 0.02
     seen, flux = seen[:, above], flux[above]
     col, row = geometry.project(seen[0], seen[1], seen[2])
     return tint(camera, (1, 1, 1)) * splat(geometry.shape, col, row, flux)
