@@ -1,0 +1,287 @@
+"""Measures `auroramon backfill` on THEMIS minutes against its own stages and against the loop that a user would write.
+
+    AURORAMON_REAL_DATA=... python -m benchmarks.backfill --minutes 200 --rounds 3
+
+Each round measures, one after the other: the core time of each stage alone in one process, the plain loop, and the
+backfill by each graph. Figures are medians over the rounds. The archive has just been written, so it is read from
+memory: storage is not part of the figure.
+
+ideal    cores / core time of all stages of a frame: what workers would do that never wait for anything
+steady   from the first commit to the last, the tail included in which workers run out of work
+whole    from the start of the command to its end: start-up, loading of the model, and everything
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import sqlite3
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from auroramon.assemble import available_cores, make_labeller
+from auroramon.backfill import COMMIT_FRAMES, cut
+from auroramon.bundle import choose_precision, default_bundle, load_bundle
+from auroramon.cli.job import begin
+from auroramon.config import load_settings
+from auroramon.coordinator import Coordinator, utc_now
+from auroramon.labeller import STAGES
+from auroramon.sources.arrivals import look
+from auroramon.types import FileOutcome, FileStat
+from benchmarks.machine import load, machine
+from benchmarks.minutes import FRAMES, real_folder, write_archive
+
+DISC = (128.0, 128.0, 124.0)  # of the cameras: x, y, radius; a station configures it, the plain loop knows it
+POLL_S = 0.02  # the database is asked so often how many labels it holds
+ALONE = 40  # minutes whose stages are measured alone
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How fast a command labelled the archive."""
+
+    frames: int
+    steady: float  # frames a second
+    whole: float  # frames a second
+    core_ms: float  # of all its processes, a frame, start-up included
+
+
+def write_config(folder: Path, database: str, disc: str) -> Path:
+    """Write the configuration of the two stations of the archive; its database is `database` in the folder."""
+    file = folder / f"{database}.toml"
+    cameras = "".join(
+        f'[[camera]]\nname = "{site}"\nsite = "{site}"\nlatitude = {north}\nlongitude = {east}\ndisc = {disc}\n'
+        for site, north, east in (("gill", 56.35, -94.66), ("simu", 64.0, -94.66))
+    )
+    file.write_text(f'{cameras}[database]\nurl = "sqlite:///{folder / database}.sqlite"\n[log]\nlevel = "warning"\n')
+    return file
+
+
+def stage_costs(config: Path, precision: str, files: Sequence[FileStat]) -> dict[str, float]:
+    """Give the core-milliseconds of each stage for a frame, in this process and with nothing beside it.
+
+    The labeller's own clocks tell the stages apart, the processor time of the whole gives their scale: what a busy
+    machine makes it wait is not counted.
+    """
+    settings = load_settings(config, {"model": {"precision": precision}})
+    labeller = make_labeller(settings, 1)
+    labeller(files[:1])  # the first calls of libraries are no part of a frame
+    began, ran = time.perf_counter(), time.process_time()
+    outcomes = [outcome for batch in cut(files) for outcome in labeller(batch)]
+    share = (time.process_time() - ran) / (time.perf_counter() - began)
+    frames = sum(len(outcome.records) for outcome in outcomes)
+    costs = {stage: 1e3 * share * sum(one.seconds[stage] for one in outcomes) / frames for stage in STAGES}
+    store, job = begin(settings, labeller, "backfill", settle_s=0.0)
+    coordinator = Coordinator(store, job, None)
+    ran = time.process_time()
+    by_path = {outcome.file.path: outcome for outcome in outcomes}
+    waiting: list[FileOutcome] = []
+    for batch in cut(files):
+        claimed = store.claim_files(job.run, batch, utc_now(), model=job.model)
+        waiting += [by_path[file.path] for file in claimed.fresh]
+        if sum(len(outcome.records) for outcome in waiting) >= COMMIT_FRAMES:
+            coordinator.commit(waiting)
+            waiting = []
+    coordinator.commit(waiting)
+    costs["commit"] = 1e3 * (time.process_time() - ran) / frames
+    store.end_run(job.run, utc_now())
+    store.close()
+    return costs
+
+
+def run_backfill(archive: Path, config: Path, precision: str, workers: int) -> Pace:
+    """Run the command as a user does, and watch its database."""
+    command = (
+        sys.executable, "-m", "auroramon", "backfill", str(archive), "-c", str(config), "--precision", precision,
+        "--workers", str(workers), "--json",
+    )  # fmt: skip
+    database = load_settings(config).database_url.removeprefix("sqlite:///")
+    used, began = _children_s(), time.perf_counter()
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        seen = _watch(Path(database), process)
+        out, log = process.communicate()
+    seconds = time.perf_counter() - began
+    assert process.returncode == 0, log
+    frames = int(json.loads(out)["frames"])
+    assert seen[-1][1] <= frames, "labels of nobody"
+    (first, some), (last, most) = seen[0], seen[-1]
+    steady = (most - some) / (last - first) if most > some else float("nan")
+    return Pace(frames, steady, frames / seconds, 1e3 * (_children_s() - used) / frames)
+
+
+def _watch(database: Path, process: subprocess.Popen[str]) -> list[tuple[float, int]]:
+    """Give when the number of labels changed, and to what, until the process ends."""
+    seen = [(time.perf_counter(), 0)]
+    while process.poll() is None:
+        time.sleep(POLL_S)
+        if database.exists():
+            count = _labels(database)
+            if count > seen[-1][1]:
+                seen.append((time.perf_counter(), count))
+    return seen[1:] or seen
+
+
+def _labels(database: Path) -> int:
+    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as db:
+        try:
+            return int(db.execute("SELECT COUNT(*) FROM labels").fetchone()[0])
+        except sqlite3.OperationalError:
+            return 0  # its tables are still being made
+
+
+def run_plain(archive: Path, database: Path) -> Pace:
+    """Run the loop that a user would write."""
+    command = [
+        sys.executable, "-m", "benchmarks.plain_loop", str(archive), "--model", str(default_bundle()),
+        "--database", str(database), "--disc", *map(str, DISC),
+    ]  # fmt: skip
+    used, began = _children_s(), time.perf_counter()
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    seconds = time.perf_counter() - began
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    return Pace(said["frames"], said["steady"], said["frames"] / seconds, 1e3 * (_children_s() - used) / said["frames"])
+
+
+def _children_s() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def same_labels(config: Path, plain: Path) -> float:
+    """Give the share of frames to which the backfill and the plain loop gave the same label."""
+    ours = load_settings(config).database_url.removeprefix("sqlite:///")
+    with closing(sqlite3.connect(ours)) as db:
+        db.execute("ATTACH ? AS plain", (str(plain),))
+        (share,) = db.execute(
+            "SELECT AVG(a.label = b.label) FROM labels_current a JOIN plain.labels b"
+            " ON a.path = b.path AND a.frame_index = b.frame"
+        ).fetchone()
+    return float(share)
+
+
+class Rounds:
+    """What was measured, round by round."""
+
+    def __init__(self, scratch: Path, archive: Path, precisions: Sequence[str]) -> None:
+        self.scratch, self.archive, self.precisions = scratch, archive, precisions
+        self.files = [found for path in sorted(archive.rglob("*.pgm.gz")) if (found := look(str(path)))]
+        self.costs: dict[str, list[dict[str, float]]] = {f"{name}": [] for name in (*precisions, "disc found")}
+        self.paces: dict[str, list[Pace]] = {name: [] for name in ("plain", *precisions)}
+        self.agreement = float("nan")
+
+    def go(self, number: int) -> None:
+        """Measure everything once."""
+        step = max(1, len(self.files) // ALONE)
+        some = list(islice(self.files, 0, None, step))
+        disc = f"{{ x = {DISC[0]}, y = {DISC[1]}, radius = {DISC[2]} }}"
+        for name in self.precisions:
+            alone = write_config(self.scratch, f"alone-{name}-{number}", disc)
+            self.costs[name].append(stage_costs(alone, name, some))
+        found = write_config(self.scratch, f"found-{number}", '"auto"')
+        self.costs["disc found"].append(stage_costs(found, self.precisions[0], some))
+        plain = self.scratch / f"plain-{number}.sqlite"
+        self.paces["plain"].append(run_plain(self.archive, plain))
+        for name in self.precisions:
+            config = write_config(self.scratch, f"{name}-{number}", disc)
+            self.paces[name].append(run_backfill(self.archive, config, name, available_cores()))
+            if name == "float32":
+                self.agreement = same_labels(config, plain)
+
+    def stage_table(self) -> str:
+        names = (*STAGES, "commit")
+        lines = [
+            "| core-ms a frame, each stage alone | " + " | ".join(names) + " | all | ideal frames/s |",
+            "|---|" + "---:|" * (len(names) + 2),
+        ]
+        for kind, rounds in self.costs.items():
+            if not rounds:
+                continue
+            costs = [statistics.median(one[name] for one in rounds) for name in names]
+            title = f"{self.precisions[0]}, disc found in each file" if kind == "disc found" else kind
+            cells = " | ".join(f"{cost:.3f}" for cost in costs)
+            lines.append(f"| {title} | {cells} | {sum(costs):.3f} | {available_cores() * 1e3 / sum(costs):.0f} |")
+        return "\n".join(lines)
+
+    def pace_table(self) -> str:
+        plain = self._median("plain")
+        lines = [
+            "| | steady frames/s | whole frames/s | core-ms a frame | of ideal | of plain loop | whole of whole |",
+            "|---|---:|---:|---:|---:|---:|---:|",
+            f"| plain loop (torch eager, float32) | {_cells(plain)} | | 1.00 | 1.00 |",
+        ]
+        for name in self.precisions:
+            pace = self._median(name)
+            ideal = (
+                available_cores()
+                * 1e3
+                / sum(statistics.median(one[stage] for one in self.costs[name]) for stage in (*STAGES, "commit"))
+            )
+            lines.append(
+                f"| `auroramon backfill`, {name} | {_cells(pace)} | {pace.steady / ideal:.2f} | "
+                f"{pace.steady / plain.steady:.2f} | {pace.whole / plain.whole:.2f} |"
+            )
+        return "\n".join(lines)
+
+    def _median(self, name: str) -> Pace:
+        rounds = self.paces[name]
+        return Pace(
+            rounds[0].frames,
+            statistics.median(one.steady for one in rounds),
+            statistics.median(one.whole for one in rounds),
+            statistics.median(one.core_ms for one in rounds),
+        )
+
+    def spread(self) -> str:
+        """Give each round's steady pace, so that nobody takes a median for more than it is."""
+        return "; ".join(
+            f"{name} {', '.join(f'{one.steady:.0f}' for one in rounds)}" for name, rounds in self.paces.items()
+        )
+
+
+def _cells(pace: Pace) -> str:
+    return f"{pace.steady:.0f} | {pace.whole:.0f} | {pace.core_ms:.2f}"
+
+
+def in_use() -> str:
+    """Say which graph the shipped model runs by default, and why."""
+    bundle = load_bundle(default_bundle())
+    agreed = f", int8 agrees on {bundle.agreement.labels:.1%} of labels" if bundle.agreement else ", no int8 graph"
+    return f"model: {bundle.name}, {choose_precision(bundle, 'auto')} in use{agreed}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--minutes", type=int, default=200)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--precisions", nargs="+", choices=["float32", "int8"], help="default: all the model has")
+    parser.add_argument("--quick", action="store_true", help="a few minutes in one round: only to see that it runs")
+    wanted = parser.parse_args()
+    minutes, rounds = (4, 1) if wanted.quick else (wanted.minutes, wanted.rounds)
+    graphs = ["float32", "int8"] if load_bundle(default_bundle()).agreement else ["float32"]
+    precisions = wanted.precisions or (graphs[:1] if wanted.quick else graphs)
+    print(machine(), in_use(), f"before: {load()}", sep="\n")
+    with tempfile.TemporaryDirectory() as name:
+        scratch, archive = Path(name), Path(name) / "archive"
+        from_real = write_archive(archive, minutes, real_folder(), *([["arc"]] if wanted.quick else []))
+        print(f"archive: {minutes} minutes of {FRAMES} frames, {from_real} vary real ones; {rounds} rounds, medians")
+        measured = Rounds(scratch, archive, precisions)
+        for number in range(rounds):
+            measured.go(number)
+        print(f"\n{measured.stage_table()}\n\n{measured.pace_table()}\n")
+        print(f"steady frames/s by round: {measured.spread()}")
+        print(f"same label from backfill and plain loop: {measured.agreement:.1%} of frames")
+    print(f"after: {load()}")
+
+
+if __name__ == "__main__":
+    main()
