@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageFilter
+from PIL import Image
 
 from auroramon.preprocess import square_size, whole_frame
 from auroramon.types import Disc
@@ -22,22 +22,22 @@ Floats = NDArray[np.float32]
 
 WORK = 128  # pixels of the longer side that the search works on: an error of one is 2 % of a usual radius
 EDGES = 2000  # pixels with the strongest gradients that vote
-LEAST_GRADIENT = 0.008  # of the tone's range over two pixels: less is the rounding to eight bits
+LEAST_GRADIENT = 0.008  # of the tone's range over two pixels: less is noise
 CELL = 4  # side of a cell of the accumulator, working pixels
 SMALLEST, LARGEST = 0.30, 0.62  # radius: at least this part of the shorter side, at most this of the diagonal
-CANDIDATES, FINALISTS = 12, 6  # circles that are fitted, and those of them that are widened
-WIDENINGS = 4
+CANDIDATES, FINALISTS = 10, 4  # circles that are fitted, and those of them that are widened
+WIDENINGS = 3
 CUT = 0.5  # the frame reaches this far from the centre, in radii: a circle farther out is an arc of aurora
 RAYS = 90
 MOST = np.float32(0.4)  # contrast beyond this makes an edge no surer: a lamp must not outvote a horizon
 LEAK = np.float32(3)  # weight of a ray that leaves sky outside against one without an edge, which a roof explains
 ENOUGH = 0.045
 """Score that makes a disc. Frames without one (noise, vignette, halo, spectrograph, the TREx blueline frame) have up to
-0.026, the faintest disc of the real frames 0.078 (the Moon outshines a lens's inner ring)."""
+0.024, the faintest disc of the real frames 0.077 (the Moon outshines a lens's inner ring)."""
 
 # Where the tone is looked up along the rays, in radii.
-REACH = np.linspace(-0.14, 0.14, 29, dtype=np.float32)  # about the edge, for fitting
-HALF = 4  # samples on either side that a step is measured over
+REACH = np.linspace(-0.14, 0.14, 21, dtype=np.float32)  # about the edge, for fitting
+HALF = 3  # samples on either side that a step is measured over
 BEYOND = np.arange(0.84, 1.36, 0.02, dtype=np.float32)  # for widening
 BANDS = np.array([0.92, 0.94, 0.96, 0.98, 1.02, 1.04, 1.05, 1.06, 1.08], dtype=np.float32)  # for scoring
 
@@ -96,9 +96,27 @@ def _reduce(pixels: NDArray[Any], pixel_aspect: float) -> tuple[Floats, float]:
     ends = (int(0.003 * some.size), int(0.995 * (some.size - 1)))
     low, high = np.partition(some, ends)[list(ends)]
     root = np.sqrt(np.sqrt(np.clip((small - low) / max(high - low, np.float32(1e-9)), 0, 1)))
-    eight = Image.fromarray((root * np.sqrt(root) * np.float32(255)).astype(np.uint8))  # the power 3/8
-    smooth = eight.filter(ImageFilter.MedianFilter(3)).filter(ImageFilter.BoxBlur(1))
-    return np.asarray(smooth, dtype=np.float32) / np.float32(255), scale
+    return _smooth(root * np.sqrt(root)), scale  # the power 3/8
+
+
+def _smooth(tone: Floats) -> Floats:
+    """Take out stars and single letters (median of three along each axis), then average three by three."""
+    for axis in (0, 1):
+        before, here, after = _neighbours(tone, axis)
+        tone = np.maximum(np.minimum(before, here), np.minimum(np.maximum(before, here), after))
+    for axis in (0, 1):
+        before, here, after = _neighbours(tone, axis)
+        tone = (before + here + after) * np.float32(1 / 3)
+    return tone
+
+
+def _neighbours(tone: Floats, axis: int) -> tuple[Floats, Floats, Floats]:
+    """Give each pixel's neighbours along an axis with the pixel itself; the frame's edge is its own neighbour."""
+    first, last = tone.take([0], axis), tone.take([-1], axis)
+    body = np.concatenate([first, tone, last], axis)
+    length = tone.shape[axis]
+    before, after = (body[k : k + length] if axis == 0 else body[:, k : k + length] for k in (0, 2))
+    return before, tone, after
 
 
 def _vote(tone: Floats) -> Floats:
@@ -112,8 +130,8 @@ def _vote(tone: Floats) -> Floats:
     j = ((y + radii[:, None] * uy) * np.float32(1 / CELL)).astype(np.int32)
     shape = (len(radii), height // CELL + 1, width // CELL + 1)
     good = (i > 0) & (j > 0) & (i < shape[2]) & (j < shape[1])
-    cells = (np.arange(shape[0], dtype=np.int32)[:, None] * shape[1] + j) * shape[2] + i
-    weights = np.broadcast_to(np.sqrt(strength), cells.shape)
+    cells = (np.arange(shape[0])[:, None] * shape[1] + j) * shape[2] + i
+    weights = np.broadcast_to(np.sqrt(strength.astype(np.float64)), cells.shape)
     votes = np.bincount(cells[good], weights[good], shape[0] * shape[1] * shape[2]).reshape(shape)
     votes = _spread(votes) / np.sqrt(radii)[:, None, None]
     circles = []
@@ -136,7 +154,13 @@ def _edges(tone: Floats) -> tuple[Floats, Floats, Floats, Floats, Floats]:
     row, column = np.divmod(at, gx.shape[1])
     chosen = strength[at]
     half = np.float32(1.5)  # the frame's border was left out, and a pixel's middle counts
-    return column + half, row + half, chosen, gx.ravel()[at] / chosen, gy.ravel()[at] / chosen
+    return (
+        column.astype(np.float32) + half,
+        row.astype(np.float32) + half,
+        chosen,
+        gx.ravel()[at] / chosen,
+        gy.ravel()[at] / chosen,
+    )
 
 
 def _spread(votes: NDArray[np.float64]) -> NDArray[np.float64]:
