@@ -36,7 +36,7 @@ class Clouds:
 
 def random_clouds(rng: np.random.Generator, kind: CloudKind | None = None) -> Clouds:
     """Clouds of a kind, or of any."""
-    chosen: CloudKind = kind or pick(rng, CLOUD_KINDS, (0.26, 0.26, 0.22, 0.06, 0.2))
+    chosen = kind if kind is not None else pick(rng, CLOUD_KINDS, (0.26, 0.26, 0.22, 0.06, 0.2))
     cover, depth = {
         "overcast": (rng.uniform(0.95, 1.1), rng.uniform(2.5, 6)),
         "stratus": (rng.uniform(0.65, 1.0), rng.uniform(1.5, 5)),

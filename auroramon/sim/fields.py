@@ -41,7 +41,7 @@ def tile(texture: Texture, variant: int, smoothed: float = 0.0) -> FloatArray:
     amplitude = np.where(k > 0, np.maximum(k, 1e-3) ** -slope, 0.0)
     amplitude *= np.exp(-((k / high) ** 2)) * (1 - np.exp(-((k / low) ** 4)))
     if texture == "smooth":
-        amplitude = np.exp(-((k - 9.0) ** 2) / (2 * 4.5**2)) / np.sqrt(np.maximum(k, 1.0))
+        amplitude = np.exp(-((k / 15.0) ** 2)) * (1 - np.exp(-((k / 5.0) ** 2))) / np.maximum(k, 1.0) ** 0.7
     phase = np.exp(2j * np.pi * rng.random(k.shape))
     values = np.fft.irfft2(amplitude * phase, s=(TILE, TILE))
     spread = values.std()

@@ -28,24 +28,27 @@ class Seen:
     def _tone(self, x: FloatArray) -> FloatArray:
         return detector.tone(self._geometry.camera, x[:, self._free])
 
-    def _change(self, part: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """What a part adds to the displayed frame, and to the signal in units of the noise, over the free sky."""
+    def _change(self, part: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """What a part adds to the displayed frame, to the signal in units of its noise, and in units of the rest."""
         without = detector.expose(self._geometry, self._rim, self._light - _halved(part), self.factor)
         added = (np.minimum(self._x, 1) - np.minimum(without, 1))[:, self._free]
         noise = detector.noise_level(self._geometry, self._x[:, self._free])
-        return (self._shown - self._tone(without)).max(axis=0), (added / noise).max(axis=0)
+        rest = np.maximum(without[:, self._free], 0) + noise
+        return (self._shown - self._tone(without)).max(axis=0), (added / noise).max(axis=0), (added / rest).max(axis=0)
 
     def saturated(self) -> float:
         """Share of the free sky that is burnt out."""
         return float((self._x[:, self._free].min(axis=0) > 0.97).mean()) if self._free.any() else 1.0
 
     def structure(self, part: FloatArray) -> float:
-        """Contrast of a part: its brightest 2 % above its darker fifth, as share of the displayed range.
+        """Contrast of a part: its brightest 2 % above its darker fifth.
+
+        It is measured as share of the displayed range and against the light around it; the lesser counts.
 
         Light that is everywhere alike, or only slopes from one side to the other, is no form, and one that drowns
         in noise is not seen: below three standard deviations of a pixel's noise the contrast counts for less.
         """
-        change, signal = self._change(part)
+        change, signal, ratio = self._change(part)
         if change.size == 0:
             return 0.0
         change = self._without_slope(change * self._level)
@@ -53,9 +56,11 @@ class Seen:
         low, high = _between(change, 0.2, 0.98)
         dim, bright = _between(signal, 0.2, 0.98)
         dark, light = _between(self._shown.max(axis=0), 0.005, 0.995)
-        # In a file of 8 bits, what covers less than a seventh of the range is hardly there.
-        least = 0.15 if self._geometry.camera.style == "gamma" else 1e-3
-        return (high - low) / max(light - dark + 3 * self._grain(), least) * min((bright - dim) / 3, 1)
+        # Against a bright sky, or in 8 bits, what takes less than a seventh of the range is hardly there.
+        least = max(0.15 if self._geometry.camera.style == "gamma" else 1e-3, 0.15 * light)
+        displayed = (high - low) / max(light - dark + 3 * self._grain(), least) * min((bright - dim) / 3, 1)
+        weak, strong = _between(ratio, 0.2, 0.98)
+        return min(displayed, strong - weak)
 
     def _grain(self) -> float:
         """The standard deviation of a typical pixel's noise as it is displayed."""
@@ -86,7 +91,7 @@ class Seen:
 
     def strength(self, part: FloatArray) -> float:
         """The mean signal of a part, in units of a pixel's noise."""
-        _, signal = self._change(part)
+        _, signal, _ = self._change(part)
         return float(signal.mean()) if signal.size else 0.0
 
 

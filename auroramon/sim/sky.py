@@ -51,7 +51,7 @@ def random_sky(rng: np.random.Generator, camera: SimCamera) -> Sky:
         airglow=float(np.exp(rng.normal(0, 0.2))),
         gradient=float(rng.beta(1, 4) * 0.8),
         gradient_azimuth_deg=float(rng.uniform(0, 360)),
-        waves=float(camera.oh_airglow * rng.beta(1.2, 3) * 0.3),
+        waves=float(camera.oh_airglow * rng.beta(1.2, 3) * (0.3 if camera.band == "nir" else 0.12)),
         wave_km=float(np.exp(rng.uniform(np.log(30), np.log(400)))),
         extinction=float(rng.uniform(0.1, 0.4)),
         stars=float(np.exp(rng.normal(np.log(5), 0.7))) * (1.0 if clean else 0.35),
