@@ -61,8 +61,6 @@ def plot_occurrence(rows: Sequence[OccurrenceRow], by: By, file: Path, legend: L
         ValueError: there is nothing to show.
         OSError: the file cannot be written.
     """
-    if not rows:
-        raise ValueError("there are no frames to show")
     figure = draw_occurrence(rows, by, legend)
     new = file.with_name(f".{file.name}.new")
     figure.savefig(new, format="png", dpi=150)
@@ -71,6 +69,9 @@ def plot_occurrence(rows: Sequence[OccurrenceRow], by: By, file: Path, legend: L
 
 def draw_occurrence(rows: Sequence[OccurrenceRow], by: By, legend: Legend) -> Figure:
     """Give the figure itself; see `plot_occurrence`."""
+    rows = [row for row in rows if row.total or row.missing]  # the rest is daylight
+    if not rows:
+        raise ValueError("there are no frames to show")
     try:
         from matplotlib.figure import Figure
     except ImportError as error:

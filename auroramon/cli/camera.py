@@ -43,12 +43,11 @@ def list_cameras(config: Path | None, as_json: bool) -> int:
         click.echo("no camera is configured: `auroramon init FOLDER` writes a configuration")
         return 0
     table = new_table()
-    for name in ("camera", "header", "position", "cadence", "Sun below", "disc", "folder"):
-        table.add_column(name, no_wrap=name != "folder")
+    for name in ("camera", "position", "cadence", "disc", "folder"):
+        table.add_column(name, no_wrap=name != "folder", overflow="fold")
     for found in settings.camera:
         table.add_row(
-            found.name, " ".join(part for part in (found.site, found.imager) if part) or "-", _position(found),
-            "-" if found.cadence_s is None else f"{found.cadence_s:g} s", f"-{found.sun_below_deg:g}°", _disc(found),
+            found.name, _position(found), "-" if found.cadence_s is None else f"{found.cadence_s:g} s", _disc(found),
             f"{found.folder or '-'} {' '.join(found.patterns)}".strip(),
         )  # fmt: skip
     console().print(table)

@@ -41,14 +41,14 @@ def list_models(config: Path | None, as_json: bool) -> int:
         click.echo(json.dumps([asdict(entry) for entry in entries], indent=1))
         return 0
     table = new_table(caption="speaks: its labels are shown where several models labelled a frame")
-    for name in ("model", "", "made", "in the database", "digest", "folder"):
-        table.add_column(name, no_wrap=name != "folder")
+    for name in ("model", "", "made", "in the database", "folder"):
+        table.add_column(name, no_wrap=name != "folder", overflow="fold")
     for entry in entries:
         role = ", ".join(word for word, holds in (("shipped", entry.shipped), ("used", entry.used)) if holds)
         known = "" if not entry.in_database else "speaks" if entry.speaks else "yes"
         known += f", promoted {entry.promoted[:10]}" if entry.promoted else ""
         folder = entry.problem or entry.folder or ""
-        table.add_row(entry.name, role, (entry.created or "")[:10], known, (entry.digest or "")[:12], folder)
+        table.add_row(entry.name, role, (entry.created or "")[:10], known, folder)
     console().print(table)
     return 0
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import sys
+from collections.abc import Sequence
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
@@ -91,7 +92,7 @@ def values(row: OccurrenceRow) -> dict[str, Any]:
     return told | {name: None if rate is None else round(rate, 6) for name, rate in rates.items()}
 
 
-def draw(rows: list[OccurrenceRow], by: Literal["hour", "night", "month"], file: Path, model: str) -> None:
+def draw(rows: Sequence[OccurrenceRow], by: Literal["hour", "night", "month"], file: Path, model: str) -> None:
     """Draw the picture, and say on stderr where it is.
 
     Raises:
@@ -109,24 +110,36 @@ def draw(rows: list[OccurrenceRow], by: Literal["hour", "night", "month"], file:
     click.echo(f"the picture is in {file}", err=True)
 
 
-def show(rows: list[OccurrenceRow]) -> None:
-    """Print the table for a person."""
+def show(rows: Sequence[OccurrenceRow]) -> None:
+    """Print the table for a person, without periods of which nothing was expected and nothing came."""
+    rows = [row for row in rows if row.total or row.missing]
     if not rows:
         click.echo("no frame is labelled in this span")
         return
-    others = any(row.counts["other"] for row in rows)
-    table = new_table(caption=WORDS)
-    table.add_column("camera", no_wrap=True)
-    table.add_column("period", no_wrap=True)
-    heads = ["arc", "diffuse", "discrete", "clear", "cloudy", "moon", "unknown", *(["other"] if others else [])]
-    for head in (*heads, "total", "missing", "aurora", "of clear sky", "of all"):
-        table.add_column(head, justify="right", style="bold" if head.startswith("of clear") else "")
+    cameras = sorted({row.camera for row in rows})
+    heads = [name for name in HEADS if name != "other" or any(row.counts["other"] for row in rows)]
+    table = new_table(title=f"camera {cameras[0]}" if len(cameras) == 1 else "", caption=WORDS, tight=True)
+    for head in (*(["camera"] if len(cameras) > 1 else []), "period"):
+        table.add_column(head, no_wrap=True)
+    for head in heads:
+        table.add_column(HEADS[head], justify="right", style="bold" if head == "aurora_of_clear_sky" else "")
     for row in rows:
         told = values(row)
-        rates = (told["aurora_of_clear_sky"], told["aurora_of_all"])
-        counts = [told[name] for name in (*heads, "total", "missing", "aurora")]
-        table.add_row(
-            row.camera, row.period, *("-" if count is None else str(count) for count in counts),
-            *("-" if rate is None else f"{rate:.1%}" for rate in rates),
-        )  # fmt: skip
+        cells = [row.camera] if len(cameras) > 1 else []
+        cells.append(row.period.replace("T", " ").replace(":00Z", "h"))
+        table.add_row(*cells, *(_cell(told[head]) for head in heads))
     console().print(table)
+
+
+HEADS = {
+    "arc": "arc", "diffuse": "dif-\nfuse", "discrete": "dis-\ncrete", "clear": "clear", "cloudy": "clou-\ndy",
+    "moon": "moon", "unknown": "un-\nknown", "other": "other", "total": "total", "missing": "mis-\nsing",
+    "aurora": "au-\nrora", "aurora_of_clear_sky": "of\nclear\nsky", "aurora_of_all": "of\nall",
+}  # fmt: skip
+"""Columns of the table, and their headings: narrow enough for a terminal of 80 columns."""
+
+
+def _cell(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.1%}".replace("100.0%", "100%") if isinstance(value, float) else str(value)

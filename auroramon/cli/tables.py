@@ -19,13 +19,14 @@ def console() -> Console:
     return found if found.is_terminal else Console(highlight=False, width=WIDE)
 
 
-def new_table(*, title: str = "", caption: str = "") -> Table:
-    """Give an empty table in the one style of all commands."""
+def new_table(*, title: str = "", caption: str = "", tight: bool = False) -> Table:
+    """Give an empty table in the one style of all commands; `tight` where many columns must fit a terminal."""
     from rich import box
     from rich.table import Table
 
     return Table(
         box=box.SIMPLE_HEAD,
+        padding=(0, 0 if tight else 1, 0, 0),
         title=title or None,
         title_justify="left",
         title_style="bold",
@@ -33,4 +34,5 @@ def new_table(*, title: str = "", caption: str = "") -> Table:
         caption_justify="left",
         caption_style="",
         pad_edge=False,
+        show_edge=False,
     )

@@ -19,7 +19,7 @@ from auroramon.store.store import open_store
 from auroramon.types import LABELS, UNKNOWN, Classification, FileOutcome, FileStat, FrameInfo, LabelRecord, Outcome
 
 EVENING = datetime(2025, 12, 21, 16, 0, tzinfo=UTC)
-KIRUNA = CameraPlace("kiruna", "kir", latitude=67.8, longitude=20.4, cadence_s=60, sun_below_deg=6)
+KIRUNA = CameraPlace("kiruna", "kir", latitude=67.8, longitude=20.4, cadence_s=60, sun_below_deg=-6.0)
 
 
 @dataclass(frozen=True)
