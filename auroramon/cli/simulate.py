@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from auroramon.store.results import OccurrenceRow
 
 TRUTH = "simulated_truth.csv"
+LOOK_S = 0.2  # between looks at the database of a demo
 Moment = tuple[datetime, str, "SimFrame"]
 
 
@@ -148,14 +149,17 @@ def demo(folder: Path, seconds: float, seed: int, config: Path | None) -> int:
     camera = station_camera(seed, white=True)
     pace = choose_pace(seconds, camera, seed)
     place = prepare(folder, pace)
-    progress = Progress(pace)
+    progress, looked = Progress(pace), 0.0
     with daemon(place) as daemon_process, closing(open_store(place.database_url, create=False)) as store:
         click.echo(f"the daemon runs: http://{place.listen}/metrics, its log is {place.log}", err=True)
         with view(progress) as update:
 
             def look(wait: float) -> None:
-                update(progress.take(list(store.labels())))
-                time.sleep(min(wait, 0.2))
+                nonlocal looked
+                if time.monotonic() - looked >= LOOK_S:
+                    update(progress.take(list(store.labels())))
+                    looked = time.monotonic()
+                time.sleep(min(wait, LOOK_S / 4))
 
             for shown in play(place, pace, camera, seed, look):
                 progress.shown[shown.path] = shown
@@ -185,9 +189,8 @@ def _catch_up(progress: Progress, look: Callable[[float], None]) -> None:
     from auroramon.demo import PATIENCE_S
 
     deadline = time.monotonic() + PATIENCE_S
-    look(0.0)
     while progress.lost and time.monotonic() < deadline:
-        look(0.2)
+        look(LOOK_S)
 
 
 def _say_where(place: DemoFolder, rows: Sequence[OccurrenceRow], model: str) -> None:

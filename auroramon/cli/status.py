@@ -6,7 +6,6 @@ import json
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +43,8 @@ class Daemon:
 
 def ask_daemon(listen: str) -> Daemon:
     """Ask the daemon of this address how it is; half a second is enough for a neighbour on the same machine."""
+    from http.client import HTTPConnection, HTTPException
+
     if not listen:
         return Daemon("", False, False, ())
     host, _, port = listen.rpartition(":")

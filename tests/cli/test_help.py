@@ -1,0 +1,61 @@
+"""Every command answers --help at once, and takes -c."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from statistics import median
+
+import pytest
+
+from auroramon.cli import COMMANDS
+from tests.cli.conftest import Command, Winter
+
+SLOW = {"sqlalchemy", "pydantic", "rich", "PIL", "onnxruntime", "matplotlib", "prometheus_client"}
+GROUPS = {
+    "quarantine": ["list", "retry"],
+    "camera": ["list", "preview"],
+    "model": ["list", "show", "promote"],
+    "config": ["show", "check"],
+}
+EVERY = [[name, *sub] for name in COMMANDS for sub in ([[s] for s in GROUPS[name]] if name in GROUPS else [[]])]
+
+
+@pytest.mark.parametrize("words", EVERY, ids=" ".join)
+def test_a_command_says_what_it_does_and_takes_a_configuration(auroramon: Command, words: list[str]) -> None:
+    said = auroramon(*words, "--help")
+    assert said.code == 0
+    assert "-c, --config FILE" in said.out
+
+
+def test_help_imports_nothing_heavy() -> None:
+    """Measured on two cores at 0.08-0.13 s; the limit here leaves room for a busy machine."""
+    seconds = []
+    for _ in range(5):
+        begun = time.perf_counter()
+        subprocess.run([sys.executable, "-m", "auroramon", "--help"], check=True, capture_output=True)
+        seconds.append(time.perf_counter() - begun)
+    assert median(seconds) < 1.0
+
+
+@pytest.mark.parametrize("words", EVERY, ids=" ".join)
+def test_help_of_a_command_loads_no_library_that_is_slow(words: list[str]) -> None:
+    code = (
+        "import sys, auroramon.cli as c\n"
+        f"try: c.cli.main({[*words, '--help']!r}, standalone_mode=False)\n"
+        f"finally: print(sorted({SLOW!r} & set(sys.modules)))"
+    )
+    said = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert said.stdout.splitlines()[-1] == "[]"
+
+
+def test_a_reader_that_leaves_is_no_failure(winter: Winter) -> None:
+    command = [sys.executable, "-m", "auroramon", "labels", "-c", str(winter.config), "--csv"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.read(10)
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode in (0, 1)
