@@ -84,6 +84,11 @@ class _Draft:
         finally:
             self.seconds[stage] += perf_counter() - begun
 
+    def end(self, error: FrameError) -> None:
+        """Note that nothing more comes of this file; what came before stays."""
+        self.reason = str(error)
+        self.outcome = Outcome.LABELLED if self.slots else Outcome.QUARANTINED
+
     def finished(self) -> FileOutcome:
         records = tuple(slot.record() for slot in self.slots) if self.outcome is Outcome.LABELLED else ()
         return FileOutcome(self.file, self.outcome, self.reason, records, self.seconds)
@@ -140,6 +145,9 @@ class Labeller:
                 except ConfigError as error:  # a mask of another size: the file waits until somebody mends it
                     draft.outcome, draft.reason = Outcome.NOT_READY, str(error)
                     return
+                except FrameError as error:  # no source of time that the camera trusts has one
+                    draft.end(error)
+                    return
                 draft.slots.append(slot)
             if pixels is not None:
                 yield _Waiting(draft, slot, pixels)
@@ -158,8 +166,7 @@ class Labeller:
             if not draft.slots:
                 draft.outcome, draft.reason = Outcome.QUARANTINED, "holds no frame"
         except FrameError as error:
-            draft.reason = str(error)
-            draft.outcome = Outcome.LABELLED if draft.slots else Outcome.QUARANTINED
+            draft.end(error)
         except (NotReadyError, MissingPartError, OSError) as error:
             gone = isinstance(error.__cause__, FileNotFoundError)
             draft.outcome, draft.reason = (Outcome.SKIPPED, GONE) if gone else (Outcome.NOT_READY, str(error))

@@ -126,3 +126,11 @@ def test_the_same_sky_gets_the_same_label_in_8_and_16_bits_and_other_gains(label
     first, second = (one(labeller, tmp_path / name).records[0].classification for name in ("a.png", "b.png"))
     assert first.label == second.label
     assert first.confidence == pytest.approx(second.confidence, abs=1e-2)
+
+
+def test_a_file_without_a_time_that_the_camera_trusts_goes_into_quarantine(tiny: Path, tmp_path: Path) -> None:
+    camera = CameraSettings(name="strict", time_from=("header",))
+    labeller = make_labeller(Settings(model=ModelSettings(path=tiny), camera=(camera,)), threads=1)
+    outcome = one(labeller, write_png(tmp_path, 1), "strict")
+    assert outcome.outcome is Outcome.QUARANTINED
+    assert "time" in outcome.reason
