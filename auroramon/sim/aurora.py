@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from auroramon.sim.fields import BLOCK, VARIANTS, FloatArray, f32, sample, smoothstep, tile
+from auroramon.sim.fields import BLOCK, VARIANTS, FloatArray, f32, mean3, sample, smoothstep, tile
 from auroramon.sim.geometry import EmissionGrid, SkyGeometry
 
 
@@ -134,6 +134,7 @@ def glow(geometry: SkyGeometry, display: Display, t: float = 0.0) -> FloatArray:
                 light[channel] += layer * w
     out = np.zeros((weights.shape[1], *geometry.shape), np.float32)
     out.reshape(len(light), -1)[:, geometry.sky] = light
+    out = mean3(out)  # over the pattern of heights and places that neighbours look at, see `_footpoints`
     out *= geometry.slant
     return out
 

@@ -94,7 +94,7 @@ def random_camera(rng: np.random.Generator, name: str) -> SimCamera:
     exposure = _exposure(rng, style, gamma, sensitive)
     # Signal to noise of the dark sky: real frames are cleaner than one expects, a few are much worse.
     clean = float(np.exp(rng.normal(np.log(10 if narrow or style == "cropped" else 22), 0.7)))
-    noise = exposure / max(clean, 2.0)
+    noise = exposure / max(clean, 3.5)
     share = float(rng.beta(2, 2))
     low = style != "cropped"  # whether the frame shows the lowest elevations, where obstacles and lamps are
     return SimCamera(

@@ -115,6 +115,18 @@ def blur(values: FloatArray, sigma: float) -> FloatArray:
     return out
 
 
+def mean3(values: FloatArray) -> FloatArray:
+    """Means of 3x3 pixels over the last two axes; edges are repeated."""
+    for axis in (-1, -2):
+        n = values.shape[axis]
+        padded = values.take(np.clip(np.arange(-1, n + 1), 0, n - 1), axis=axis)
+        parts = [padded[..., i : i + n] if axis == -1 else padded[..., i : i + n, :] for i in range(3)]
+        values = parts[0] + parts[1]
+        values += parts[2]
+        values *= np.float32(1 / 3)
+    return values
+
+
 def _taps(values: FloatArray, variance: float, axis: int) -> FloatArray:
     """One pass along one axis with three or five taps of the given variance (pixels squared)."""
     reach = 1 if variance <= 0.6 else max(2, int(np.ceil(np.sqrt(3 * variance))))

@@ -221,8 +221,8 @@ def _footpoints(
     lean_e = lean * np.sin(np.radians(camera.declination_deg))
     lean_n = lean * np.cos(np.radians(camera.declination_deg))
     # A place between two grid points goes to either of them by a fixed dither: no steps, and no slower. Likewise
-    # pixels look at heights between two layers, neighbours at different ones: the blur of the lens mixes them, and
-    # a ray is no row of dots.
+    # pixels look at heights between two layers, neighbours at different ones; `glow` takes the mean of 3x3 pixels,
+    # and a ray is no row of dots.
     dither = np.random.default_rng(7).random((2, *east.shape), dtype=np.float32) - 0.5
     between = np.array([[0, 5, 2], [7, 4, 8], [3, 1, 6]])[row_of % 3, col_of % 3] / 9 - 4 / 9
     gap = np.gradient(np.asarray(heights))

@@ -88,7 +88,7 @@ def disc_and_glare(geometry: SkyGeometry, moon: Moon) -> tuple[FloatArray, Float
     r2 = (x + 0.5 - x0) ** 2 / scale + (y + 0.5 - y0) ** 2 / scale  # degrees squared
     level = np.float32(brightness(moon))
     wings = level * np.float32(70 + 900 * camera.glare**2) / (1 + r2 / 5.0) ** 1.25
-    core = level * np.float32(9000) * np.exp(-r2 / np.float32(2 * (0.8 + 1.2 * camera.glare) ** 2))
+    core = level * np.float32(9000) * np.exp(-r2 / np.float32(2 * (1.2 + 1.5 * camera.glare) ** 2))
     shape = wings + core + _ghosts(geometry, x, y, x0, y0, float(level))
     white = tint(camera, (1.0, 0.98, 0.94))
     return f32(white * point), f32(white * shape)

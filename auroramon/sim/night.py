@@ -31,7 +31,7 @@ _STORY = {
 _JUST = 0.6
 """Share of the contrast asked of a training frame at which a form still shows in the course of a night."""
 _AURORA = ("arc", "discrete", "diffuse")
-_STRENGTH = 1.7
+_STRENGTH = 2.2
 """How far above the least that counts as visible each form of aurora stands at its best."""
 
 

@@ -54,7 +54,7 @@ def random_sky(rng: np.random.Generator, camera: SimCamera) -> Sky:
         waves=float(camera.oh_airglow * rng.beta(1.2, 3) * (0.3 if camera.band == "nir" else 0.12)),
         wave_km=float(np.exp(rng.uniform(np.log(30), np.log(400)))),
         extinction=float(rng.uniform(0.1, 0.4)),
-        stars=float(np.exp(rng.normal(np.log(5), 0.7))) * (1.0 if clean else 0.35),
+        stars=float(np.exp(rng.normal(np.log(3.5), 0.7))) * (1.0 if clean else 0.35),
         star_seed=int(rng.integers(4)),
         sidereal_deg=float(rng.uniform(0, 360)),
         milky_way=float(rng.beta(1.3, 2.5) * 1.1) * (1.0 if clean else 0.35),
@@ -178,7 +178,7 @@ def _with_planets(seen: FloatArray, flux: FloatArray, sky: Sky) -> tuple[FloatAr
     rng = np.random.default_rng(sky.seed)
     azimuth, altitude = rng.uniform(0, 2 * np.pi, sky.planets), rng.uniform(0.15, 1.1, sky.planets)
     planets = np.stack((np.cos(altitude) * np.sin(azimuth), np.cos(altitude) * np.cos(azimuth), np.sin(altitude)))
-    light = sky.stars * rng.uniform(2, 14, sky.planets)
+    light = sky.stars * rng.uniform(2, 9, sky.planets)
     return (
         np.concatenate((seen, planets.astype(np.float32)), axis=1),
         np.concatenate((flux, light.astype(np.float32))),

@@ -153,6 +153,9 @@ def frost(rng: np.random.Generator, geometry: SkyGeometry, strength: float) -> F
     height, width = geometry.shape
     y, x = np.mgrid[0:height, 0:width].astype(np.float32) / np.float32(geometry.disc.radius)
     seed = int(rng.integers(1 << 20))
-    crystals = sample(tile("wisp", seed % VARIANTS), x * 30 + seed % 101, y * 30 + seed % 103)
-    crystals += sample(tile("cloud", seed % VARIANTS), x * 60, y * 90 + seed % 59)
-    return blur(smoothstep(crystals, 1.2 - 3 * strength, 2.0 - 1.5 * strength), 0.5)
+    # Feathers of ice some degrees long, and finer grain that also lies where they are not.
+    feathers = sample(tile("wisp", seed % VARIANTS), x * 42 + seed % 101, y * 95 + seed % 103)
+    grain = sample(tile("wisp", (seed + 1) % VARIANTS), x * 170, y * 170 + seed % 59)
+    drops = smoothstep(sample(tile("smooth", seed % VARIANTS), x * 110, y * 110), 1.3, 1.9)
+    ice = smoothstep(feathers + np.float32(0.6) * grain, 1.4 - 3 * strength, 3.0 - 2 * strength)
+    return blur(np.maximum(f32(ice * (1 + np.float32(0.25) * grain)), np.float32(0.7) * drops), 0.5)
