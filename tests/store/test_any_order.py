@@ -71,9 +71,14 @@ class AnyOrder(RuleBasedStateMachine):
         self.last: tuple[int, list[FileOutcome]] | None = None
         self.seen: set[str] = set()
 
-    @initialize()
-    def start(self) -> None:
+    @initialize(numbers=st.lists(st.integers(0, FILES - 1), unique=True))
+    def start(self, numbers: list[int]) -> None:
+        """Begin where some files are done: what can go wrong afterwards is more than what can go wrong before."""
         self.start_run()
+        (run,) = self.alive
+        self.claim_files_of(run, numbers)
+        held = self.alive[run]
+        self.station.commit(*(self.outcome(held.pop(path), Outcome.LABELLED) for path in [*held]), run=run)
 
     @rule()
     def start_run(self) -> None:
@@ -101,7 +106,9 @@ class AnyOrder(RuleBasedStateMachine):
 
     @rule(data=st.data(), numbers=st.lists(st.integers(0, FILES - 1), max_size=4))
     def claim_files(self, data: Any, numbers: list[int]) -> None:
-        run = self.some_run(data)
+        self.claim_files_of(self.some_run(data), numbers)
+
+    def claim_files_of(self, run: int, numbers: list[int]) -> None:
         claimed = self.store.claim_files(run, [self.files[number] for number in numbers], self.now)
         self.seen |= {self.files[number].path for number in numbers}
         self.take(run, [*claimed.fresh, *claimed.suspects])
@@ -113,10 +120,14 @@ class AnyOrder(RuleBasedStateMachine):
 
     @rule(data=st.data(), word=st.sampled_from(WORDS))
     def commit(self, data: Any, word: Outcome) -> None:
-        run = self.some_run(data)
-        held = self.alive[run]
-        if not held:
+        if not any(self.alive.values()):
+            numbers = data.draw(st.lists(st.integers(0, FILES - 1), min_size=1, unique=True))
+            self.claim_files_of(self.some_run(data), numbers)
+        holders = sorted(run for run, held in self.alive.items() if held)
+        if not holders:
             return
+        run = data.draw(st.sampled_from(holders))
+        held = self.alive[run]
         chosen = data.draw(st.lists(st.sampled_from(sorted(held)), min_size=1, unique=True))
         outcomes = [self.outcome(held.pop(path), word) for path in chosen]
         done = self.station.commit(*outcomes, run=run, now=self.now)
