@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -15,7 +16,17 @@ from numpy.typing import NDArray
 
 import auroramon
 from auroramon.backends.onnx import OnnxBackend, open_session
-from auroramon.bundle import Agreement, BundleParts, Golden, ModelBundle, Provenance, check_golden, write_bundle
+from auroramon.bundle import (
+    Agreement,
+    BundleParts,
+    Golden,
+    ModelBundle,
+    Precision,
+    Provenance,
+    check_golden,
+    write_bundle,
+)
+from auroramon.errors import BundleError
 from auroramon.fit import Examples, calibrate, fit_mahalanobis, fit_ridge
 from auroramon.heads import Head
 from auroramon.types import LABELS
@@ -31,6 +42,10 @@ from train.runfile import HeadTable, Run
 
 MOST = 12000
 """Training frames whose embeddings a head is fitted on, where a run asks for the training cameras."""
+
+CLOSE = 0.995
+"""Cosine between the embeddings of both graphs from which a frame may be a golden one: they are there to find machines
+that compute something else, so they must not lie at the border of what int8 may do."""
 
 SPLIT = "Simulated cameras left out of training and calibration"
 
@@ -87,8 +102,11 @@ def head_examples(run: Run, embed: Embed, frames: Path) -> tuple[Examples, Examp
 
 def judge_split(run: Run, embed: Embed, head: Head, frames: FrameSet) -> Answers:
     """Let a head judge all frames of a split, those that are no sky included."""
-    embeddings = embed_frames(embed, frames, np.arange(len(frames)), run.preprocess.spec())
-    return answer(head, embeddings, frames.targets, frames.camera_numbers)
+    return answer(head, _embed_all(run, embed, frames), frames.targets, frames.camera_numbers)
+
+
+def _embed_all(run: Run, embed: Embed, frames: FrameSet) -> NDArray[np.float32]:
+    return embed_frames(embed, frames, np.arange(len(frames)), run.preprocess.spec())
 
 
 def build_bundle(
@@ -103,17 +121,19 @@ def build_bundle(
     head = fit_head(run.head, *head_examples(run, embed, frames))
     say(f"head fitted: temperature {head.temperature:.3g}, threshold {head.threshold:.3g}")
     evaluation = read_split(frames, "evaluate")
-    answers = judge_split(run, embed, head, evaluation)
+    embeddings = _embed_all(run, embed, evaluation)
+    answers = answer(head, embeddings, evaluation.targets, evaluation.camera_numbers)
     figures = report(answers, tuple(c.camera for c in evaluation.cameras), SPLIT)
     say(f"accuracy {figures.accuracy}, aurora recall {figures.aurora_recall}, false alarms {figures.false_alarms}")
-    agreement, same = None, np.ones(len(evaluation), dtype=bool)
+    agreement, close = None, np.ones(len(evaluation), dtype=bool)
     if graphs.int8 is not None:
-        quick = judge_split(run, graph_embed(graphs.int8, run.fit.threads), head, evaluation)
-        same = quick.said == answers.said
+        quick = _embed_all(run, graph_embed(graphs.int8, run.fit.threads), evaluation)
+        same = answer(head, quick, evaluation.targets, evaluation.camera_numbers).said == answers.said
+        close = same & (np.sum(quick * embeddings, axis=1) > CLOSE)
         known = answers.targets < len(LABELS)
         agreement = Agreement(float(same[known].mean()), int(known.sum()), SPLIT[0].lower() + SPLIT[1:])
         say(f"int8 gives the label of float32 on {100 * agreement.labels:.2f} % of {agreement.frames} frames")
-    golden = golden_frames(run, embed, head, evaluation, _sure(answers, same, run.export.golden))
+    golden = golden_frames(run, embed, head, evaluation, _sure(answers, close, run.export.golden))
     trained = len(read_split(frames, "train"))
     bundle = write_bundle(to, BundleParts(
         name=run.name,
@@ -127,10 +147,19 @@ def build_bundle(
         agreement=agreement,
         activation_ranges=graphs.ranges,
     ))  # fmt: skip
-    check_golden(bundle, OnnxBackend(bundle, "float32", 1))
-    if graphs.int8 is not None:
-        check_golden(bundle, OnnxBackend(bundle, "int8", 1))
+    _prove(bundle)
     return bundle, figures
+
+
+def _prove(bundle: ModelBundle) -> None:
+    """Check the golden frames on both graphs; a bundle that does not repeat them is removed."""
+    precisions: tuple[Precision, ...] = ("float32",) if bundle.agreement is None else ("float32", "int8")
+    try:
+        for precision in precisions:
+            check_golden(bundle, OnnxBackend(bundle, precision, 1))
+    except BundleError:
+        shutil.rmtree(bundle.folder)
+        raise
 
 
 def golden_frames(run: Run, embed: Embed, head: Head, frames: FrameSet, numbers: NDArray[np.intp]) -> Golden:
@@ -141,15 +170,17 @@ def golden_frames(run: Run, embed: Embed, head: Head, frames: FrameSet, numbers:
     return Golden(exact, embeddings, head.judge(embeddings).scores)
 
 
-def _sure(answers: Answers, same: NDArray[np.bool_], each: int) -> NDArray[np.intp]:
-    """Give frames of each class that were labelled rightly and surely, by both graphs, spread over the cameras."""
+def _sure(answers: Answers, close: NDArray[np.bool_], each: int) -> NDArray[np.intp]:
+    """Give frames of each class that were labelled rightly, surely and alike by both graphs, spread over cameras."""
     chosen = []
     for k in range(len(LABELS)):
-        right = np.flatnonzero((answers.targets == k) & (answers.said == k) & same)
+        right = np.flatnonzero((answers.targets == k) & (answers.said == k) & close)
         if len(right) == 0:
             continue  # a class that the model never gets right has no golden frame
         sure = right[answers.confidence[right] >= np.median(answers.confidence[right])]
         chosen.append(sure[np.linspace(0, len(sure) - 1, min(each, len(sure))).round().astype(np.intp)])
+    if not chosen:
+        raise BundleError("the model labels no frame of the evaluation cameras rightly: no bundle is written")
     return np.concatenate(chosen)
 
 

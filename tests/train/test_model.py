@@ -1,0 +1,104 @@
+"""Every command on a run of a few frames: from simulated skies to a bundle that serves."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from auroramon.backends.onnx import OnnxBackend
+from auroramon.bundle import check_golden, load_bundle
+from train.commands import main
+from train.frames import read_split
+from train.runfile import SPLITS, Run
+from train.simulate import NOTE
+
+
+def train(*args: str | Path) -> str:
+    result = CliRunner().invoke(main, [str(a) for a in args])
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def refused(*args: str | Path) -> str:
+    result = CliRunner().invoke(main, [str(a) for a in args])
+    assert result.exit_code != 0
+    assert "Traceback" not in result.output
+    return result.output
+
+
+@pytest.fixture
+def work(frames: Path, run: Run) -> Path:
+    """A work folder whose frames are there already."""
+    own = frames.parent / run.name
+    own.mkdir()
+    (own / NOTE).write_text(frames.name + "\n")
+    return frames.parent
+
+
+def test_simulated_frames_hold_every_class_and_share_no_camera(run_file: Path, run: Run, tmp_path: Path) -> None:
+    folder = Path(train("simulate", run_file, "--work", tmp_path / "w", "--processes", "1").splitlines()[-1])
+    splits = {split: read_split(folder, split) for split in SPLITS}
+    names = [camera.camera for split in splits.values() for camera in split.cameras]
+    assert len(names) == len(set(names)) == 7
+    assert np.bincount(splits["train"].targets).tolist() == [4, 4, 4, 4, 4, 4]
+    assert np.bincount(splits["evaluate"].targets).tolist() == [4, 4, 4, 4, 4, 4, 6]
+    counts, disc = splits["train"].frame(3)
+    assert counts.dtype == np.uint16
+    assert min(counts.shape) == 32
+    assert 0 < disc.radius < 40
+    before = (folder / "index.json").stat().st_mtime_ns
+    train("simulate", run_file, "--work", tmp_path / "w")
+    assert (folder / "index.json").stat().st_mtime_ns == before
+
+
+def test_a_run_becomes_a_bundle_that_serves(run_file: Path, run: Run, work: Path, tmp_path: Path) -> None:
+    assert "run `python -m train fit RUN` first" in refused("heads", run_file, "--work", work)
+    run_file.write_text(run_file.read_text().replace("epochs = 2", "epochs = 12").replace("lr = 1e-3", "lr = 4e-3"))
+    train("fit", run_file, "--work", work, "--device", "cpu")
+    compared = train("heads", run_file, "--work", work)
+    assert compared.count("| mahalanobis, tied |") == 2
+    assert compared.count("| ridge |") == 2
+    to = tmp_path / "models" / "tiny-1"
+    train("export", run_file, "--work", work, "--to", to)
+    bundle = load_bundle(to)
+    assert bundle.labels == ("arc", "diffuse", "discrete", "cloudy", "moon", "clear")
+    assert bundle.width == 8
+    assert bundle.agreement is not None
+    assert bundle.agreement.frames == 48
+    assert bundle.provenance.seeds == {"data": 1, "fit": 1}
+    assert 0 < len(bundle.golden.inputs) <= 6
+    assert all(low <= high for low, high in bundle.activation_ranges.values())
+    check_golden(bundle, OnnxBackend(bundle, "float32", 1))
+    check_golden(bundle, OnnxBackend(bundle, "int8", 1))
+    figures = json.loads(train("evaluate", run_file, to, "--work", work, "--json", "--precision", "float32"))
+    assert figures["frames"] == 48
+    assert figures["cameras"] == 2
+    assert figures["strange"] == 6
+    assert figures["accuracy"]["value"] == pytest.approx(bundle.provenance.metrics["accuracy"], abs=1e-4)
+    assert f"{100 * figures['accuracy']['value']:.1f} %" in (to / "MODEL_CARD.md").read_text()
+    assert "| balanced accuracy |" in train("evaluate", run_file, to, "--work", work)
+    assert "exists already" in refused("model", run_file, "--work", work, "--to", to)
+    run_file.write_text(run_file.read_text().replace("crop = 0.9", "crop = 0.8"))
+    assert "prepares frames differently" in refused("evaluate", run_file, to, "--work", work)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "sentence"),
+    [
+        ("epochs = 2", "epoch = 2", "fit.epoch: Extra inputs are not permitted"),
+        ("epochs = 2", "epochs = 0", "fit.epochs"),
+        ("[data]", "[data", "is no TOML"),
+        ('miner = "semihard"', 'miner = "lucky"', "loss.miner"),
+    ],
+)
+def test_a_run_file_that_is_wrong_is_named(run_file: Path, old: str, new: str, sentence: str) -> None:
+    run_file.write_text(run_file.read_text().replace(old, new))
+    assert sentence in refused("fit", run_file)
+
+
+def test_frames_that_were_never_drawn_are_asked_for(run_file: Path, tmp_path: Path) -> None:
+    assert "has no frames yet" in refused("fit", run_file, "--work", tmp_path)

@@ -1,0 +1,44 @@
+"""Scoring on real frames counts cameras, not frames, and a refused file is an answer too."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from auroramon.bundle import default_bundle
+from train.real import Scored, score_real, summary
+
+
+def scored(camera: str, accepted: str, *said: str) -> Scored:
+    return Scored(f"{camera}.png", camera, frozenset(accepted.split("|")), said, "" if said else "no sky")
+
+
+def test_a_camera_counts_once() -> None:
+    text = summary([
+        scored("a", "arc", "arc"), scored("a", "arc|discrete", "discrete"), scored("a", "clear", "arc"),
+        scored("b", "cloudy", "moon", "cloudy"), scored("c", "unknown"),
+    ])  # fmt: skip
+    assert "| a | 3 | 67 % |" in text
+    assert "| b | 1 | 50 % |" in text
+    assert "| c | 1 | 100 % | c.png: refused (unknown) |" in text
+    assert "Mean over 3 cameras 72.2 %, over 5 files 70.0 %" in text
+    assert "aurora recall 100.0 % of 2 files" in text
+    assert "false alarms 50.0 % of 2 files" in text
+
+
+def test_every_file_of_the_manifest_is_scored(tmp_path: Path) -> None:
+    sky = np.random.default_rng(0).integers(0, 255, (64, 64), dtype=np.uint8)
+    Image.fromarray(sky).save(tmp_path / "sky.png")
+    (tmp_path / "cut.png").write_bytes((tmp_path / "sky.png").read_bytes()[:100])
+    (tmp_path / "labels.csv").write_text("not a frame\n")
+    manifest = "file,accept,camera\nsky.png,clear|cloudy|unknown,one\ncut.png,unknown,two\nlabels.csv,,none\n"
+    (tmp_path / "MANIFEST.csv").write_text(manifest)
+    found = score_real(default_bundle(), "float32", tmp_path)
+    assert [s.file for s in found] == ["sky.png", "cut.png"]
+    assert len(found[0].said) == 1
+    assert found[1].said == ()
+    assert found[1].reason
+    assert found[1].part_right == pytest.approx(1)
