@@ -21,6 +21,8 @@ from auroramon.store.results import Committed, FileResult, Source
 from auroramon.store.schema import LABELLED, PENDING, QUARANTINED, SKIPPED, files
 from auroramon.types import FileOutcome, LabelRecord, Outcome
 
+_END = update(files).where(files.c.id == bindparam("row"))
+
 
 @dataclass(frozen=True, slots=True)
 class _Work:
@@ -87,7 +89,7 @@ def commit(
     if to_label:
         _end_labelled(job, to_label)
     if job.ends:
-        conn.execute(update(files).where(files.c.id == bindparam("row")), job.ends)
+        conn.execute(_END, job.ends)
     return Committed(tuple(job.results[place] for place in sorted(job.results)), tuple(job.records))
 
 

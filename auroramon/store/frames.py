@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, Table, delete, select, tuple_, update
+from sqlalchemy import Connection, Table, bindparam, delete, select, tuple_, update
 
 from auroramon.sky import observing_night
 from auroramon.store.codes import Codes, label_codes
@@ -37,6 +37,11 @@ from auroramon.types import Classification, LabelRecord
 _Values = tuple[Any, ...]  # of all columns of a table, in their order
 _Key = tuple[int, int]  # file, index
 _Identity = tuple[int, int, float, int | None]  # camera, channel, time, twin
+
+
+# Built once, like those of the ledger.
+_LONGITUDES = select(cameras.c.name, cameras.c.longitude).where(cameras.c.name.in_(bindparam("names", expanding=True)))
+_EMBEDDER = select(models.c.embedder_id).where(models.c.id == bindparam("model"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,8 +149,7 @@ def _prepare(conn: Connection, codes: Codes, work: Sequence[tuple[FileRow, Seque
     infos = [record.info for _, records in work for record in records]
     camera_ids = codes.make(conn, cameras, {info.camera for info in infos})
     channel_ids = codes.make(conn, channels, {info.channel for info in infos})
-    query = select(cameras.c.name, cameras.c.longitude).where(cameras.c.name.in_(camera_ids))
-    longitudes = {row[0]: row[1] for row in conn.execute(query)}
+    longitudes = {row[0]: row[1] for row in conn.execute(_LONGITUDES, {"names": list(camera_ids)})}
 
     def of_file(file: FileRow, records: Sequence[LabelRecord]) -> Iterator[_Frame]:
         twins: Counter[tuple[int, int, float]] = Counter()
@@ -211,7 +215,7 @@ def _insert_frames(conn: Connection, file_ids: Sequence[int], offered: Sequence[
 
 def _insert_labels(conn: Connection, codes: Codes, author: Author, fresh: Sequence[_Frame]) -> None:
     numbers = label_codes(codes, conn, {frame.record.classification.label for frame in fresh})
-    embedder = conn.scalar(select(models.c.embedder_id).where(models.c.id == author.model))
+    embedder = conn.scalar(_EMBEDDER, {"model": author.model})
     seen = [(frame.key, frame.record.embedding) for frame in fresh if frame.record.embedding is not None]
     insert_new(conn, embeddings, [(*key, embedder, pack(vector)) for key, vector in seen])
     insert_new(

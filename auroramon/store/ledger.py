@@ -56,6 +56,17 @@ _COLUMNS = (
     files.c.done_at,
 )
 
+# Built once: of a single frame's claim, building and naming statements would be half of the work.
+_FIND = select(*_COLUMNS).where(
+    files.c.folder_id == bindparam("folder"), files.c.name.in_(bindparam("names", expanding=True))
+)
+_INSERT = insert(files)
+_TAKE = (
+    update(files)
+    .where(files.c.id.in_(bindparam("rows", expanding=True)))
+    .values(claimed_by=bindparam("run"), tries=files.c.tries + 1)
+)
+
 
 @dataclass(frozen=True, slots=True)
 class FileRow:
@@ -93,8 +104,7 @@ def find(conn: Connection, codes: Codes, paths: Iterable[str]) -> dict[str, File
     for folder, by_name in by_folder.items():
         names = list(by_name) if folder in known else []
         for start in range(0, len(names), 1000):
-            query = select(*_COLUMNS).where(files.c.folder_id == known[folder])
-            rows: Iterable[Any] = conn.execute(query.where(files.c.name.in_(names[start : start + 1000])))
+            rows: Iterable[Any] = conn.execute(_FIND, {"folder": known[folder], "names": names[start : start + 1000]})
             for row in rows:
                 found[by_name[row.name]] = FileRow(*row)
     return found
@@ -138,7 +148,7 @@ def _insert(conn: Connection, codes: Codes, new: Sequence[FileStat], now: float)
     folder_ids = codes.make(conn, folders, {folder for folder, _ in parts})
     camera_ids = codes.make(conn, cameras, {file.camera for file in new if file.camera})
     conn.execute(
-        insert(files),
+        _INSERT,
         [
             {
                 "folder_id": folder_ids[folder],
@@ -184,8 +194,7 @@ def open_files(
 def take(conn: Connection, run: int, file_ids: Sequence[int]) -> None:
     """Claim these files for a run, and count the try before the work begins."""
     for start in range(0, len(file_ids), 1000):
-        part = files.c.id.in_(file_ids[start : start + 1000])
-        conn.execute(update(files).where(part).values(claimed_by=run, tries=files.c.tries + 1))
+        conn.execute(_TAKE, {"rows": file_ids[start : start + 1000], "run": run})
 
 
 def claim_offered(
