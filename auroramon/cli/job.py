@@ -12,7 +12,7 @@ from auroramon.store.results import CameraPlace, ModelRow
 from auroramon.store.store import open_store
 
 if TYPE_CHECKING:
-    from auroramon.config import Settings
+    from auroramon.config import CameraSettings, Settings
     from auroramon.labeller import Labeller
     from auroramon.store.results import Source
     from auroramon.store.store import Store
@@ -27,14 +27,7 @@ def begin(settings: Settings, labeller: Labeller, source: Source, settle_s: floa
     bundle = labeller.bundle
     store = open_store(settings.database_url)
     now = utc_now()
-    store.register_cameras(
-        [
-            CameraPlace(
-                camera.name, camera.site, camera.latitude, camera.longitude, camera.cadence_s, camera.sun_below_deg
-            )
-            for camera in settings.camera
-        ]
-    )
+    store.register_cameras([_place(camera) for camera in settings.camera])
     model = store.register_model(
         ModelRow(
             name=bundle.name,
@@ -55,3 +48,10 @@ def begin(settings: Settings, labeller: Labeller, source: Source, settle_s: floa
     )
     store.recover(run, now)
     return store, Job(run, model, source, settle_s)
+
+
+def _place(camera: CameraSettings) -> CameraPlace:
+    """Give what the store must know of a camera; there the Sun's limit is an altitude, so below is negative."""
+    return CameraPlace(
+        camera.name, camera.site, camera.latitude, camera.longitude, camera.cadence_s, -camera.sun_below_deg
+    )

@@ -19,7 +19,7 @@ from auroramon.store.codes import Codes
 from auroramon.store.ledger import MAX_CRASHES, FileRow, find, offer
 from auroramon.store.results import Committed, FileResult, Source
 from auroramon.store.schema import LABELLED, PENDING, QUARANTINED, SKIPPED, files
-from auroramon.types import FileOutcome, LabelRecord, Outcome
+from auroramon.types import GONE, FileOutcome, LabelRecord, Outcome
 
 _END = update(files).where(files.c.id == bindparam("row"))
 
@@ -127,6 +127,9 @@ def _end_without_labels(job: _Commit, work: _Work, retry_after_s: float) -> None
     elif outcome.outcome is Outcome.SKIPPED:
         state = LABELLED if relabelled else SKIPPED
         job.end(work, Outcome.SKIPPED, outcome.reason, state=state, crashes=0, done_at=int(job.now))
+        if outcome.reason == GONE and not relabelled:
+            # A mount that was away takes its files along: seen again, the file counts as changed and is done.
+            job.conn.execute(update(files).where(files.c.id == row.id).values(mtime_ns=NEVER))
     else:
         later = None if relabelled else job.now + retry_after_s
         job.end(work, outcome.outcome, outcome.reason, not_before=later)

@@ -11,7 +11,7 @@ import pytest
 from auroramon.errors import StoreError
 from auroramon.store import in_parts
 from auroramon.store.results import CameraPlace, NewLabel
-from auroramon.types import Classification, FileOutcome, Outcome
+from auroramon.types import GONE, Classification, FileOutcome, Outcome
 from tests.store.station import NOW, Station, labelled, model_row, record, stack, stat
 
 
@@ -273,3 +273,11 @@ def test_labels_can_be_chosen(station: Station) -> None:
     assert names(night=date(2026, 1, 31), min_confidence=0.7) == ["0", "1", "2", "3"]
     assert names(night=date(2026, 2, 1)) == []
     assert names(min_confidence=0.76) == []
+
+
+def test_a_file_that_vanished_with_its_mount_is_done_when_it_is_seen_again(station: Station) -> None:
+    file = stat("a.png")
+    station.commit(FileOutcome(file, Outcome.SKIPPED, GONE))
+    assert station.store.account().skipped == 1
+    assert station.store.offer([file], NOW).changed == 1
+    assert station.store.account().pending == 1
