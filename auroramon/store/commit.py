@@ -21,6 +21,9 @@ from auroramon.store.results import Committed, FileResult, Source
 from auroramon.store.schema import LABELLED, PENDING, QUARANTINED, SKIPPED, files
 from auroramon.types import GONE, FileOutcome, LabelRecord, Outcome
 
+NEVER = -1
+"""mtime of a file that vanished: no file has it."""
+
 _END = update(files).where(files.c.id == bindparam("row"))
 
 
