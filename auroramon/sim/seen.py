@@ -10,6 +10,9 @@ from auroramon.sim.fields import FloatArray, f32
 from auroramon.sim.geometry import SkyGeometry
 from auroramon.sim.station import Station
 
+_OWN_LIGHT = 0.12
+"""What a blob must add by itself, as share of the range above the sky, to own the glow around it."""
+
 
 class Seen:
     """A frame against which parts of it are measured, at half its resolution: that is quicker, and kinder to noise."""
@@ -77,22 +80,35 @@ class Seen:
         return values
 
     def peak(self, part: FloatArray) -> float:
-        """What a part adds where it is brightest (two pixels), as share of the range above the median sky."""
+        """How far a blob stands above the median sky (its two brightest pixels), as share of the range above that sky.
+
+        The glow around the Moon belongs to its blob; but where the blob itself adds little to what shines there anyway,
+        as in a bright dawn, only what it adds counts.
+        """
         if not self._free.any():
             return 0.0
         row, col = np.unravel_index(int(part[0].argmax()), part.shape[1:])
         near = (slice(None), slice(max(row - 4, 0), row + 5), slice(max(col - 4, 0), col + 5))
         rim, camera = self._place.rim[near[1:]], self._geometry.camera
         light = self._full[near]
-        bright, rest = (detector.expose(self._geometry, rim, x, self.factor) for x in (light, light - part[near]))
-        added = np.sort((detector.tone(camera, bright) - detector.tone(camera, rest)).max(axis=0), axis=None)
-        room = max(1 - float(np.median(self._shown)), 0.2)
-        return min(float(added[-min(2, added.size)]) / room, 1.0)
+        with_it, without = (
+            detector.tone(camera, detector.expose(self._geometry, rim, x, self.factor)).max(axis=0)
+            for x in (light, light - part[near])
+        )
+        sky = float(np.median(self._shown))
+        room = max(1 - sky, 0.2)
+        added, stands = _second(with_it - without) / room, (_second(with_it) - sky) / room
+        return min(max(added, stands) if added > _OWN_LIGHT else added, 1.0)
 
     def strength(self, part: FloatArray) -> float:
         """The mean signal of a part, in units of a pixel's noise."""
         _, signal, _ = self._change(part)
         return float(signal.mean()) if signal.size else 0.0
+
+
+def _second(values: FloatArray) -> float:
+    """The second greatest value, or the only one."""
+    return float(np.sort(values, axis=None)[-min(2, values.size)])
 
 
 def _halved(values: FloatArray) -> FloatArray:

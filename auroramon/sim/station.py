@@ -113,10 +113,10 @@ def _lamps(rng: np.random.Generator, geometry: SkyGeometry) -> FloatArray:
     out = np.zeros(geometry.shape, np.float32)
     y, x = np.mgrid[0 : geometry.shape[0], 0 : geometry.shape[1]].astype(np.float32)
     for _ in range(camera.lamps):
-        a, r = rng.uniform(0, 2 * np.pi), geometry.disc.radius * rng.uniform(0.93, 1.02)
+        a, r = rng.uniform(0, 2 * np.pi), geometry.disc.radius * rng.uniform(0.97, 1.05)
         d2 = (x - geometry.disc.x - r * np.cos(a)) ** 2 + (y - geometry.disc.y - r * np.sin(a)) ** 2
         d2 /= geometry.pixel**2
-        power = 10 ** rng.uniform(0.5, 2.6)
+        power = 10 ** rng.uniform(0.3, 2.1)
         out += power * (np.exp(-d2 / 3) + 0.02 / (1 + d2 / 40))
     return out.astype(np.float32)
 
