@@ -266,7 +266,7 @@ def main() -> None:
     parser.add_argument("--precisions", nargs="+", choices=["float32", "int8"], help="default: all the model has")
     parser.add_argument("--quick", action="store_true", help="a few minutes in one round: only to see that it runs")
     wanted = parser.parse_args()
-    minutes, rounds = (4, 1) if wanted.quick else (wanted.minutes, wanted.rounds)
+    minutes, rounds = (2, 1) if wanted.quick else (wanted.minutes, wanted.rounds)
     graphs = ["float32", "int8"] if load_bundle(default_bundle()).agreement else ["float32"]
     precisions = wanted.precisions or (graphs[:1] if wanted.quick else graphs)
     print(machine(), in_use(), f"before: {load()}", sep="\n")

@@ -1,0 +1,53 @@
+"""Every benchmark that docs/performance.md quotes runs, and prints its table; no figure is judged here."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def run(module: str, *words: str) -> str:
+    """Run a benchmark from the root of the repository, on simulated frames alone."""
+    environ = {name: value for name, value in os.environ.items() if name != "AURORAMON_REAL_DATA"}
+    done = subprocess.run(
+        (sys.executable, "-m", f"benchmarks.{module}", *words),
+        capture_output=True, text=True, timeout=170, check=False, cwd=ROOT, env=environ,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def rows(printed: str, starting: str) -> list[list[str]]:
+    """Give the cells of the rows of a printed table whose first cell begins like this."""
+    found = [[cell.strip() for cell in line.strip("|").split("|")] for line in printed.splitlines() if "|" in line]
+    return [cells for cells in found if cells[0].startswith(starting)]
+
+
+def test_live_prints_latency_beside_the_network_alone_and_memory_by_frames() -> None:
+    printed = run("live", "--quick")
+    (live,), network = rows(printed, "close of the file"), rows(printed, "the network alone")
+    assert len(network) == 2
+    assert 0 < float(live[1]) <= float(live[2]) <= float(live[3])
+    assert all(float(resident[1]) > 0 for resident in rows(printed, "1"))
+    assert printed.startswith("machine: ")
+    assert "mean ms of its stages: read" in printed
+
+
+def test_backfill_prints_stages_ideal_and_the_plain_loop_of_one_run() -> None:
+    printed = run("backfill", "--quick")
+    assert "2 minutes of 20 frames" in printed
+    stages = rows(printed, "float32")[0]
+    assert sum(map(float, stages[1:6])) == pytest.approx(float(stages[6]), abs=0.01)
+    (plain,), (ours,) = rows(printed, "plain loop"), rows(printed, "`auroramon backfill`, float32")
+    assert all(float(cells[k]) > 0 for cells in (plain, ours) for k in (2, 3, 6))
+    assert float(printed.split("same label from backfill and plain loop: ")[1].split("%")[0]) > 90
+
+
+def test_the_cost_of_a_frame_in_the_store_is_printed() -> None:
+    assert "frames, 20 a file: " in run("store_size", "--frames", "3000", "--per-file", "20")
