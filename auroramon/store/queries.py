@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator
+from contextlib import ExitStack
 from datetime import date, datetime
 from functools import lru_cache
+from heapq import merge
+from itertools import islice
 from typing import Any
 
 from sqlalchemy import Connection, Row, column, func, select, table
@@ -39,7 +42,7 @@ def labels(
     newest_first: bool,
     limit: int | None,
 ) -> Iterator[LabelRow]:
-    """Stream the current labels that pass every filter, by time; a thousand are in memory at once."""
+    """Stream the current labels that pass every filter, by time; a thousand of each camera are in memory at once."""
     view = _CURRENT.c
     order = (view.time_utc, view.camera, view.file_id, view.frame_index)
     query = select(*_CURRENT.c).order_by(*(key.desc() for key in order) if newest_first else order)
@@ -49,17 +52,23 @@ def labels(
         query = query.where(view.time_utc < epoch(until))
     if night is not None:
         query = query.where(view.night == night.isoformat())
-    if camera is not None:
-        query = query.where(view.camera == camera)
     if label is not None:
         query = query.where(view.label == label)
     if min_confidence is not None:
         query = query.where(view.confidence >= min_confidence)
     if limit is not None:
         query = query.limit(limit)
-    with conn.execution_options(yield_per=1000).execute(query) as rows:
-        for row in rows:
-            yield _label_row(row)
+    # One stream for each camera, because the index gives those in order; sorting all frames of all cameras for the
+    # newest twenty took seconds at a million frames.
+    names = [camera] if camera is not None else list(conn.scalars(select(cameras.c.name)))
+    streaming = conn.execution_options(yield_per=1000)
+    with ExitStack() as open_streams:
+        streams = [open_streams.enter_context(streaming.execute(query.where(view.camera == name))) for name in names]
+        yield from map(_label_row, islice(merge(*streams, key=_moment_of, reverse=newest_first), limit))
+
+
+def _moment_of(row: Row[Any]) -> tuple[float, str, int, int]:
+    return row.time_utc, row.camera, row.file_id, row.frame_index
 
 
 def _label_row(row: Row[Any]) -> LabelRow:
