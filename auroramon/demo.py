@@ -31,7 +31,7 @@ NOON = datetime(2025, 12, 21, 11, 0, tzinfo=UTC)
 CAMERA = "simulated"
 SIDE = 256  # pixels of the shorter side of a frame
 MOST_A_SECOND = 4  # frames: the eye follows, and two slow cores keep up
-LEAST_FRAMES = 30
+LEAST_FRAMES = 12
 SHARE = 0.4  # part of a core's time that may go into drawing
 PATIENCE_S = 60.0  # for the daemon to start, to catch up, and to stop
 _MARK = "# Written by `auroramon demo`, which writes over it."
