@@ -28,19 +28,14 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from auroramon.assemble import available_cores, make_labeller
-from auroramon.backfill import COMMIT_FRAMES, cut
+from auroramon.assemble import available_cores
 from auroramon.bundle import choose_precision, default_bundle, load_bundle
-from auroramon.cli.job import begin
 from auroramon.config import load_settings
-from auroramon.coordinator import Coordinator, utc_now
-from auroramon.labeller import STAGES
 from auroramon.sources.arrivals import look
-from auroramon.types import FileOutcome, FileStat
 from benchmarks.machine import load, machine
 from benchmarks.minutes import FRAMES, real_folder, write_archive
+from benchmarks.stages import DISC, NAMES, stage_costs, write_config
 
-DISC = (128.0, 128.0, 124.0)  # of the cameras: x, y, radius; a station configures it, the plain loop knows it
 POLL_S = 0.02  # the database is asked so often how many labels it holds
 ALONE = 40  # minutes whose stages are measured alone
 
@@ -53,49 +48,6 @@ class Pace:
     steady: float  # frames a second
     whole: float  # frames a second
     core_ms: float  # of all its processes, a frame, start-up included
-
-
-def write_config(folder: Path, database: str, disc: str) -> Path:
-    """Write the configuration of the two stations of the archive; its database is `database` in the folder."""
-    file = folder / f"{database}.toml"
-    cameras = "".join(
-        f'[[camera]]\nname = "{site}"\nsite = "{site}"\nlatitude = {north}\nlongitude = {east}\ndisc = {disc}\n'
-        for site, north, east in (("gill", 56.35, -94.66), ("simu", 64.0, -94.66))
-    )
-    file.write_text(f'{cameras}[database]\nurl = "sqlite:///{folder / database}.sqlite"\n[log]\nlevel = "warning"\n')
-    return file
-
-
-def stage_costs(config: Path, precision: str, files: Sequence[FileStat]) -> dict[str, float]:
-    """Give the core-milliseconds of each stage for a frame, in this process and with nothing beside it.
-
-    The labeller's own clocks tell the stages apart, the processor time of the whole gives their scale: what a busy
-    machine makes it wait is not counted.
-    """
-    settings = load_settings(config, {"model": {"precision": precision}})
-    labeller = make_labeller(settings, 1)
-    labeller(files[:1])  # the first calls of libraries are no part of a frame
-    began, ran = time.perf_counter(), time.process_time()
-    outcomes = [outcome for batch in cut(files) for outcome in labeller(batch)]
-    share = (time.process_time() - ran) / (time.perf_counter() - began)
-    frames = sum(len(outcome.records) for outcome in outcomes)
-    costs = {stage: 1e3 * share * sum(one.seconds[stage] for one in outcomes) / frames for stage in STAGES}
-    store, job = begin(settings, labeller, "backfill", settle_s=0.0)
-    coordinator = Coordinator(store, job, None)
-    ran = time.process_time()
-    by_path = {outcome.file.path: outcome for outcome in outcomes}
-    waiting: list[FileOutcome] = []
-    for batch in cut(files):
-        claimed = store.claim_files(job.run, batch, utc_now(), model=job.model)
-        waiting += [by_path[file.path] for file in claimed.fresh]
-        if sum(len(outcome.records) for outcome in waiting) >= COMMIT_FRAMES:
-            coordinator.commit(waiting)
-            waiting = []
-    coordinator.commit(waiting)
-    costs["commit"] = 1e3 * (time.process_time() - ran) / frames
-    store.end_run(job.run, utc_now())
-    store.close()
-    return costs
 
 
 def run_backfill(archive: Path, config: Path, precision: str, workers: int) -> Pace:
@@ -198,18 +150,14 @@ class Rounds:
                 self.agreement = same_labels(config, plain)
 
     def stage_table(self) -> str:
-        names = (*STAGES, "commit")
         lines = [
-            "| core-ms a frame, each stage alone | " + " | ".join(names) + " | all | ideal frames/s |",
-            "|---|" + "---:|" * (len(names) + 2),
+            "| core-ms a frame, each stage alone | " + " | ".join(NAMES) + " | all | ideal frames/s |",
+            "|---|" + "---:|" * (len(NAMES) + 2),
         ]
-        for kind, rounds in self.costs.items():
-            if not rounds:
-                continue
-            costs = [statistics.median(one[name] for one in rounds) for name in names]
+        for kind in self.costs:
             title = f"{self.precisions[0]}, disc found in each file" if kind == "disc found" else kind
-            cells = " | ".join(f"{cost:.3f}" for cost in costs)
-            lines.append(f"| {title} | {cells} | {sum(costs):.3f} | {available_cores() * 1e3 / sum(costs):.0f} |")
+            cells = " | ".join(f"{cost:.3f}" for cost in self._costs(kind))
+            lines.append(f"| {title} | {cells} | {sum(self._costs(kind)):.3f} | {self._ideal(kind):.0f} |")
         return "\n".join(lines)
 
     def pace_table(self) -> str:
@@ -221,16 +169,17 @@ class Rounds:
         ]
         for name in self.precisions:
             pace = self._median(name)
-            ideal = (
-                available_cores()
-                * 1e3
-                / sum(statistics.median(one[stage] for one in self.costs[name]) for stage in (*STAGES, "commit"))
-            )
             lines.append(
-                f"| `auroramon backfill`, {name} | {_cells(pace)} | {pace.steady / ideal:.2f} | "
+                f"| `auroramon backfill`, {name} | {_cells(pace)} | {pace.steady / self._ideal(name):.2f} | "
                 f"{pace.steady / plain.steady:.2f} | {pace.whole / plain.whole:.2f} |"
             )
         return "\n".join(lines)
+
+    def _costs(self, kind: str) -> list[float]:
+        return [statistics.median(one[name] for one in self.costs[kind]) for name in NAMES]
+
+    def _ideal(self, kind: str) -> float:
+        return available_cores() * 1e3 / sum(self._costs(kind))
 
     def _median(self, name: str) -> Pace:
         rounds = self.paces[name]
