@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from auroramon.errors import MissingPartError
 from auroramon.store.results import By, OccurrenceRow
@@ -125,13 +126,25 @@ def _bars(rate: Axes, bars: Axes, rows: Sequence[OccurrenceRow], by: By) -> None
     bars.set_ylabel(f"frames per {by}")
     bars.legend(loc="upper left", bbox_to_anchor=(1.005, 1.0), frameon=False, fontsize=8, reverse=True)
     rates = np.array([np.nan if value is None else 100 * value for value in map(clear_sky_rate, rows)])
-    rate.plot(starts, rates, "o-", color="#B04A00", markersize=3, linewidth=0.8)
+    rate.plot(*_broken(starts, rates, 1.6 * width), "o-", color="#B04A00", markersize=3, linewidth=0.8)
     rate.set_ylim(-4, 104)
     rate.set_ylabel("aurora, % of\nclear-sky frames")
     rate.grid(axis="y", linewidth=0.4, color="#D0D0D0")
     _time_axis(bars, starts[0] - width / 2, starts[-1] + width / 2, by)
     for axes in (rate, bars):
         axes.spines[["top", "right"]].set_visible(False)
+
+
+def _broken(starts: Sequence[datetime], rates: NDArray[np.float64], most: timedelta) -> tuple[Any, list[float]]:
+    """Give the points of a line that breaks where a period is absent, instead of bridging it."""
+    at, values = [starts[0]], [float(rates[0])]
+    for start, value in zip(starts[1:], rates[1:], strict=True):
+        if start - at[-1] > most:
+            at.append(at[-1] + most / 2)
+            values.append(float("nan"))
+        at.append(start)
+        values.append(float(value))
+    return at, values
 
 
 def _time_axis(axes: Axes, first: datetime, last: datetime, by: By) -> None:

@@ -69,7 +69,7 @@ def main() -> None:
 def _weeks(rng: np.random.Generator) -> Iterator[tuple[datetime, str]]:
     """Give when the camera takes a frame, and of what: clouds by night, aurora around 21 UTC, the Moon if it is up."""
     for number in range(NIGHTS):
-        clouds, activity = rng.beta(0.5, 0.7), rng.beta(1.2, 1.6)
+        clouds, activity = rng.beta(0.5, 0.7), rng.beta(2.0, 1.0)
         label = "clear"
         for step in range(timedelta(days=1) // CADENCE):
             time = FIRST_NOON + timedelta(days=number) + step * CADENCE
@@ -77,7 +77,7 @@ def _weeks(rng: np.random.Generator) -> Iterator[tuple[datetime, str]]:
             hours = (time - FIRST_NOON) / timedelta(hours=1) % 24 - 10  # from 21 UTC
             if step % SPELL == 0:
                 moonlit = place.moon_altitude > 5 and place.moon_phase > 0.6
-                label = _weather(rng, clouds, activity * np.exp(-((hours / 3.5) ** 2)), hours, moonlit)
+                label = _weather(rng, clouds, activity * np.exp(-((hours / 4.5) ** 2)), hours, moonlit)
             if place.sun_altitude < -SUN_BELOW_DEG and not any(begin <= time < end for begin, end in OUTAGES):
                 yield time, label
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -62,7 +63,14 @@ def test_bars_are_as_high_as_the_counts(by: By, periods: list[str]) -> None:
     assert found["clear"] == [0, 30]
     assert found["missing"][0] == 5
     assert "other" not in found
-    assert list(rate.lines[0].get_ydata()) == [100.0, 0.0]
+    rates = points(rate)
+    assert [value for value in rates if not math.isnan(value)] == [100.0, 0.0]
+
+
+def test_a_line_is_not_drawn_over_a_night_of_which_nothing_is_known() -> None:
+    rows = [row(f"2025-12-{day}", arc=10) for day in (20, 21, 24)]
+    rate, _ = axes_of(draw_occurrence(rows, "night", LEGEND))
+    assert [math.isnan(value) for value in points(rate)] == [False, False, True, False]
 
 
 def test_what_is_missing_is_left_out_where_nobody_knows() -> None:
