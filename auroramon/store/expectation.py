@@ -100,8 +100,8 @@ def _fill(database: Database, camera: _Camera, until: float) -> bool:
         rows, filled = [], []
         for night, filled_until in conn.execute(due).all():
             noon = night * 86400.0 + camera.noon_s
-            end = min(noon + 86400.0, until)
             start = _first_moment(conn, camera, noon) if filled_until is None else filled_until
+            end = max(start, min(noon + 86400.0, until))
             rows += _hours(camera, night, start, end)
             filled.append({"key": night, "filled_until": end})
         if filled:
