@@ -164,12 +164,15 @@ def _resample(image: Image.Image, box: Box, size: int) -> NDArray[np.float32]:
     return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR, box=box))
 
 
+@lru_cache(maxsize=64)
 def _inside(shape: tuple[int, ...], box: Box, size: int) -> NDArray[np.bool_]:
-    """Say which of the size x size samples have their centre inside the frame."""
+    """Say which of the size x size samples have their centre inside the disc and inside the frame."""
     steps = (np.arange(size) + 0.5) / size
     x = box[0] + steps * (box[2] - box[0])
     y = box[1] + steps * (box[3] - box[1])
-    return ((y >= 0) & (y <= shape[0]))[:, None] & ((x >= 0) & (x <= shape[1]))[None, :]
+    inside = ((y >= 0) & (y <= shape[0]))[:, None] & ((x >= 0) & (x <= shape[1]))[None, :] & _circle(size)
+    inside.flags.writeable = False
+    return inside
 
 
 def extract_sky(
@@ -192,18 +195,19 @@ def extract_sky(
     """
     reach = disc.radius * spec.crop
     box = ((disc.x - reach) / pixel_aspect, disc.y - reach, (disc.x + reach) / pixel_aspect, disc.y + reach)
-    valid = _circle(spec.size) & _inside(pixels.shape, box, spec.size)
+    valid = _inside(pixels.shape[:2], box, spec.size)
     if not valid.any() or reach > FARTHEST * max(pixels.shape[:2]):
         nothing = np.zeros((spec.size, spec.size))
         return Sky(nothing.astype(np.float32), nothing.astype(np.bool_), 0.0, 0.0)
     grey = _resample(*_cut(pixels, box, spec.size, rule), spec.size)
     if mask is not None:
-        valid &= _resample(*_cut(mask.astype(np.uint8), box, spec.size, rule), spec.size) > SEEN
+        valid = valid & (_resample(*_cut(mask.astype(np.uint8), box, spec.size, rule), spec.size) > SEEN)
     if not valid.any():
         return Sky(grey, valid, 0.0, 0.0)
-    values = np.sort(grey[valid])
-    low, high = (float(values[round(p / 100 * (len(values) - 1))]) for p in (spec.low_percentile, spec.high_percentile))
-    return Sky(grey, valid, low, high)
+    values = grey[valid]
+    low, high = (round(p / 100 * (len(values) - 1)) for p in (spec.low_percentile, spec.high_percentile))
+    values = np.partition(values, (low, high))
+    return Sky(grey, valid, float(values[low]), float(values[high]))
 
 
 def to_input(sky: Sky, spec: PreprocessSpec) -> NDArray[np.float32]:
