@@ -32,7 +32,7 @@ CAMERA = "simulated"
 SIDE = 256  # pixels of the shorter side of a frame
 MOST_A_SECOND = 4  # frames: the eye follows, and two slow cores keep up
 LEAST_FRAMES = 12
-SHARE = 0.4  # part of a core's time that may go into drawing
+SHARE = 0.3  # part of a core's time that may go into drawing
 PATIENCE_S = 60.0  # for the daemon to start, to catch up, and to stop
 _MARK = "# Written by `auroramon demo`, which writes over it."
 
@@ -144,10 +144,10 @@ def station_camera(seed: int, *, white: bool) -> SimCamera:
 def choose_pace(seconds: float, camera: SimCamera, seed: int) -> Pace:
     """Fit the night into some seconds: as many frames as this machine can draw beside the daemon, and no more."""
     dusk, dawn = dark_hours()
-    few = night(seed, camera, dusk, size=SIDE)
+    few = night(seed, camera, dusk, hours=7, cadence_s=3600, size=SIDE)  # from all parts of the night
     next(few)  # sets the stage, once
     begun = time.perf_counter()
-    drawn = sum(1 for _ in islice(few, 5))
+    drawn = sum(1 for _ in few)
     cost = (time.perf_counter() - begun) / drawn
     frames = round(min(max(SHARE * seconds / cost, LEAST_FRAMES), MOST_A_SECOND * seconds))
     cadence = max(1, round((dawn - dusk) / timedelta(seconds=1) / max(frames, 1)))

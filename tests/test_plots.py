@@ -51,6 +51,11 @@ def heights(bars: Axes) -> dict[str, list[float]]:
     return {group.get_label(): [bar.get_height() for bar in group] for group in containers}
 
 
+def points(axes: Axes) -> list[float]:
+    drawn: Any = axes.lines[0].get_ydata()
+    return [float(value) for value in drawn]
+
+
 @pytest.mark.parametrize(
     ("by", "periods"), [("night", ["2025-12-21", "2025-12-23"]), ("month", ["2025-12", "2026-01"])]
 )
