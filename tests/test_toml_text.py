@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from auroramon.toml_text import toml_value
@@ -21,6 +21,7 @@ PLAIN = (
 KEYS = st.text("abcdefghij_", min_size=1)
 
 
+@settings(deadline=None)
 @given(st.recursive(PLAIN, lambda inner: st.lists(inner) | st.dictionaries(KEYS, inner), max_leaves=8))
 def test_a_value_is_read_back_as_it_was(value: Any) -> None:
     assert tomllib.loads(f"key = {toml_value(value)}\n") == {"key": value}
