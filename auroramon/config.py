@@ -80,6 +80,12 @@ class CameraSettings(_Table):
     flip: bool = Field(False, description="Mirrors pictures for people left to right, after the turn")
     mask: Path | None = Field(None, description="Image of the frame's size, black where trees and masts hide the sky")
 
+    @field_validator("longitude")
+    @classmethod
+    def _east_or_west(cls, value: float | None) -> float | None:
+        # 265 east and 95 west are one place, and must give one night.
+        return value - 360 if value is not None and value > 180 else value
+
     @model_validator(mode="after")
     def _both_coordinates(self) -> CameraSettings:
         if (self.latitude is None) != (self.longitude is None):
@@ -215,16 +221,17 @@ def load_settings(file: Path | None, overrides: Mapping[str, Mapping[str, Any]] 
                 raise ConfigError(f"environment: {name} is no setting; see `auroramon config show`")
     try:
         settings = Settings(**values)
-        if not overrides:
-            return settings
-        merged = settings.model_dump()
-        for table, keys in overrides.items():
-            merged[table] |= keys
-        return Settings.model_validate(merged)
+        # Not by making the settings anew: the environment would be read once more, and win over the flags.
+        flags = {name: _with_flags(getattr(settings, name), keys) for name, keys in (overrides or {}).items()}
+        return settings.model_copy(update=flags)
     except ValidationError as error:
         raise ConfigError(_explain(error, file)) from None
     except ValueError as error:  # pydantic-settings wraps JSON mistakes in the environment
         raise ConfigError(f"environment: {error}") from None
+
+
+def _with_flags(table: _Table, keys: Mapping[str, Any]) -> _Table:
+    return type(table).model_validate(table.model_dump() | dict(keys))
 
 
 def _read_toml(file: Path) -> dict[str, Any]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
-class UtcTime(click.ParamType[datetime]):
+class UtcTime(click.ParamType):  # type: ignore[type-arg]  # not generic before click 8.4
     """A date or a time, ISO 8601; without a zone it is UTC."""
 
     name = "time"
