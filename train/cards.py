@@ -45,9 +45,9 @@ def model_card(run: Run, report: Report, agreement: Agreement | None, trained_fr
     int8 = (
         "There is no int8 graph."
         if agreement is None
-        else f"The int8 graph gives the label of the float32 graph (`unknown` included) on "
-        f"{100 * agreement.labels:.2f} % of {agreement.frames} frames ({agreement.on}). Its weights have seven bits, "
-        "so that processors with and without VNNI give the same labels."
+        else f"The int8 graph gives the label of the float32 graph (`unknown` included) on\n"
+        f"  {100 * agreement.labels:.2f} % of {agreement.frames} frames ({agreement.on}).\n"
+        "  Its weights have seven bits, so that processors with and without VNNI give the same labels."
     )
     return f"""# {run.name}
 
@@ -58,11 +58,13 @@ It sorts all-sky frames into {", ".join(LABELS)}; what lies far from all of them
 ## What it is
 - Network: `{run.network.backbone}` from random weights, {run.preprocess.size} x {run.preprocess.size} pixels, planes
   {" and ".join(run.preprocess.channels)}; {run.network.width} dimensions, unit norm.
-- Loss: triplet margin {run.loss.margin} with {run.loss.miner} mining (margin {run.loss.miner_margin});
+- Loss: triplet margin {run.loss.margin} over the triplets that a miner finds in a batch
+  (`{run.loss.miner}`, margin {run.loss.miner_margin});
   {fit.epochs} epochs over {trained_frames} frames in class-balanced batches of {fit.batch}; AdamW at {fit.lr:g}
   ({fit.schedule}), seed {fit.seed}.
-- Head: {_head_words(run)}. Temperature and threshold from cameras that neither the network nor the head has seen;
-  the threshold accepts 99 % of their frames.
+- Head: {_head_words(run)}.
+  Temperature and threshold come from cameras that neither the network nor the head has seen; the threshold accepts
+  99 % of their frames.
 - {int8}
 
 ## Data
