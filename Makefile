@@ -22,7 +22,7 @@ check: $(VENV)/.test ## Lint and types: the one definition of clean
 	$(BIN)/mypy
 
 model: $(VENV)/.test ## Train the shipped model again, from the simulated sky to the bundle
-	$(BIN)/python -m train model train/runs/default.toml
+	$(BIN)/python -m train model train/runs/default.toml --to auroramon/models/simsky-1 --replace
 
 docs: $(VENV)/.test ## Write the generated parts of docs/ again
 	$(BIN)/python docs/generate.py

@@ -28,6 +28,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "checkup",
         "toml_text",
         "reference",
+        "demo",
     ),
     ("cli", "__main__"),
 )
