@@ -109,7 +109,12 @@ def test_the_demo_stays_out_of_folders_that_are_not_its_own(auroramon: Command, 
 
 def test_no_daemon_survives_a_demo_that_is_interrupted(tmp_path: Path) -> None:
     words = [sys.executable, "-m", "auroramon", "demo", str(tmp_path / "demo"), "--seconds", "600"]
-    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    # Where the tests run in the background, Ctrl-C is ignored by all that they start.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert process.stdout is not None
     with process.stdout as said:
         for line in said:

@@ -94,8 +94,9 @@ def test_no_file_is_blamed_for_a_death_in_a_later_pool() -> None:
     done = words(list(pool.run([batch("poison"), *(batch(str(i)) for i in range(30))], threading.Event())))
     pool.close()
     assert done["poison"] is Outcome.CRASHED
-    assert all(done[str(i)] is Outcome.LABELLED for i in range(10, 30))
     assert len(done) == 31
+    in_hand = 4  # two batches a worker, whichever they were when the death was noticed
+    assert list(done.values()).count(Outcome.CRASHED) <= in_hand
 
 
 def test_workers_that_cannot_start_are_our_fault_and_no_files() -> None:
