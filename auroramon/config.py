@@ -7,6 +7,7 @@ station loses a winter.
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -79,6 +80,13 @@ class CameraSettings(_Table):
     )
     flip: bool = Field(False, description="Mirrors pictures for people left to right, after the turn")
     mask: Path | None = Field(None, description="Image of the frame's size, black where trees and masts hide the sky")
+
+    @field_validator("folder", "mask", mode="before")
+    @classmethod
+    def _named(cls, value: object) -> object:
+        if value == "":
+            raise ValueError("is empty; name it, or leave the line out")
+        return value
 
     @field_validator("longitude")
     @classmethod
@@ -236,7 +244,7 @@ def _with_flags(table: _Table, keys: Mapping[str, Any]) -> _Table:
 
 def _read_toml(file: Path) -> dict[str, Any]:
     try:
-        values = tomllib.loads(file.read_text(encoding="utf-8"))
+        values = tomllib.loads(file.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise ConfigError(f"{file}: there is no such file; `auroramon init` writes one") from None
     except (OSError, UnicodeDecodeError) as error:
@@ -257,8 +265,11 @@ def _anchor(values: dict[str, Any], base: Path) -> None:
     tables += [(camera, ("folder", "mask")) for camera in (cameras if isinstance(cameras, list) else [])]
     for table, keys in tables:
         for key in keys:
-            if isinstance(table, dict) and isinstance(table.get(key), str):
+            if isinstance(table, dict) and isinstance(table.get(key), str) and table[key]:
                 table[key] = str(base / Path(table[key]).expanduser())
+    database = values.get("database")
+    if isinstance(database, dict) and isinstance(database.get("url"), str):
+        database["url"] = re.sub(r"^sqlite:///(?=[^/:])", f"sqlite:///{base}/", database["url"])
 
 
 def _explain(error: ValidationError, file: Path | None) -> str:
@@ -267,6 +278,8 @@ def _explain(error: ValidationError, file: Path | None) -> str:
         where = ".".join(str(part) for part in item["loc"]) or "settings"
         if item["type"] == "extra_forbidden":
             lines.append(f"{where}: unknown setting; see `auroramon config show` for all of them")
+        elif item["type"] == "tuple_type":
+            lines.append(f"{where}: {'write [[camera]], with two brackets' if where == 'camera' else 'write a list'}")
         else:
             lines.append(f"{where}: {item['msg'].removeprefix('Value error, ')} (got {item['input']!r})")
     return f"{file or 'settings'}: " + "; ".join(lines)

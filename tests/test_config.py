@@ -37,6 +37,12 @@ def test_paths_in_a_file_are_relative_to_it(file: Path) -> None:
     assert load_settings(file).camera[0].folder == file.parent / "frames"
 
 
+def test_a_database_in_the_file_is_relative_to_it_and_a_byte_order_mark_does_no_harm(tmp_path: Path) -> None:
+    path = tmp_path / "a.toml"
+    path.write_text('[database]\nurl = "sqlite:///db/x.sqlite"\n', encoding="utf-8-sig")
+    assert load_settings(path).database_url == f"sqlite:///{tmp_path}/db/x.sqlite"
+
+
 def test_a_longitude_east_of_180_is_the_same_place_west(file: Path) -> None:
     assert load_settings(file).camera[0].longitude == pytest.approx(-94.7)
 
@@ -63,6 +69,9 @@ def test_the_names_that_are_no_settings_are_left_alone(monkeypatch: pytest.Monke
         ('[[camera]]\nname = "a"\ncadence_s = 0\n', "cadence_s"),
         ('[model]\nprecision = "int4"\n', "precision"),
         ('camera = "a"\n', "camera"),
+        ('[camera]\nname = "a"\n', r"write \[\[camera\]\], with two brackets"),
+        ('[[camera]]\nname = "a"\npatterns = "*.png"\n', "write a list"),
+        ('[[camera]]\nname = "a"\nfolder = ""\n', "is empty; name it"),
     ],
 )
 def test_a_wrong_value_is_named_with_its_place(tmp_path: Path, text: str, says: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,8 @@ def open_session(path: Path, threads: int) -> Any:
     Raises:
         BundleError: ONNX Runtime cannot load the file.
     """
+    # A station tells nobody what it computes. The library looks at this once, before its own call can forbid anything.
+    os.environ["ORT_DISABLE_TELEMETRY"] = os.environ["ORT_TELEMETRY_DISABLED"] = "1"
     import onnxruntime as ort
     from onnxruntime.capi import onnxruntime_pybind11_state as raised
 

@@ -75,4 +75,7 @@ def main() -> NoReturn:
         # The reader of our output left, as `head` does: that is no failure of ours.
         sys.stderr.close()
         sys.exit(0)
+    except OSError as error:
+        click.echo(f"auroramon: {error.filename or 'the output'} cannot be read or written: {error.strerror}", err=True)
+        sys.exit(1)
     sys.exit(code if isinstance(code, int) else 0)

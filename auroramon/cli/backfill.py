@@ -54,6 +54,8 @@ def backfill(
     """
     settings = settings_of(config, overrides={"model": {"path": path, "precision": precision, "backend": backend}})
     start_log(settings.log.level)
+    if since is not None and until is not None and since >= until:
+        raise click.UsageError("--since must be before --until")
     for given in paths:
         if not given.exists():
             raise ConfigError(f"{given}: there is no such file or folder")
@@ -64,15 +66,21 @@ def backfill(
     from auroramon.assemble import make_labeller
 
     labeller = make_labeller(settings, settings.model.threads or 1)
-    archive = Archive(paths, labeller.cameras, Period(since, until), _report)
+    unlisted: list[Problem] = []
+
+    def report(problem: Problem) -> None:
+        log.warning("%s", problem.sentence)
+        if problem.lost:
+            unlisted.append(problem)
+
+    archive = Archive(paths, labeller.cameras, Period(since, until), report)
     listing = ReadAhead(archive, stop)
     if dry_run:
         return _dry_run(settings, labeller, listing)
-    return _label(settings, labeller, listing, _worker_count(workers), stop, as_json)
-
-
-def _report(problem: Problem) -> None:
-    log.warning("%s", problem.sentence)
+    left = _label(settings, labeller, listing, _worker_count(workers), stop, as_json)
+    if unlisted:
+        log.error("%d files or folders could not be looked at, the first: %s", len(unlisted), unlisted[0].sentence)
+    return 1 if unlisted else left
 
 
 def _worker_count(text: str) -> int:

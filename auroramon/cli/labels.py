@@ -49,6 +49,7 @@ def labels(config: Path | None, as_csv: bool, as_json: bool, limit: int | None, 
         raise click.UsageError("give --csv or --json, not both")
     settings = settings_of(config)
     with closing(open_store(settings.database_url, create=False)) as store:
+        _check_names(store, chosen["camera"], chosen["wanted"])
         rows = islice(_rows(store, **chosen), limit)
         if as_csv:
             _write_csv(rows, score_names(store))
@@ -57,6 +58,19 @@ def labels(config: Path | None, as_csv: bool, as_json: bool, limit: int | None, 
         else:
             _write_lines(rows, max((len(status.camera) for status in store.camera_status()), default=0))
     return 0
+
+
+def _check_names(store: Store, camera: str | None, wanted: Sequence[str]) -> None:
+    """Refuse a name that nothing in the database has: an empty answer would read as "there was none"."""
+    from auroramon.types import LABELS, UNKNOWN
+
+    cameras = [status.camera for status in store.camera_status()]
+    if camera is not None and camera not in cameras:
+        raise click.UsageError(f"no camera is called {camera!r} here; there are {', '.join(cameras) or 'none yet'}")
+    known = sorted({*LABELS, UNKNOWN, *(label for model in store.models() for label in model.labels)})
+    for label in wanted:
+        if label not in known:
+            raise click.UsageError(f"no model gives the label {label!r}; there are {', '.join(known)}")
 
 
 def _rows(

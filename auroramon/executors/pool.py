@@ -24,10 +24,8 @@ _label_files: LabelFiles | None = None
 
 
 def _start_worker(make_labeller: Callable[[], LabelFiles]) -> None:
-    """Prepare a worker process: the coordinator alone answers Ctrl-C, and no worker outlives it."""
+    """Prepare a worker process, which does not outlive its coordinator."""
     global _label_files  # noqa: PLW0603  a pool's initializer has no other way to reach its tasks
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     parent = multiprocessing.parent_process()
     if parent is not None:
         sentinel = parent.sentinel
@@ -78,7 +76,14 @@ class PoolExecutor:
             context = multiprocessing.get_context("spawn")
             pool = ProcessPoolExecutor(self._workers, context, _start_worker, (self._make_labeller,))
             try:
-                pool.submit(_ready).result()
+                # Ctrl-C and systemd's stop reach every process of the group: blocked from their birth on, the workers
+                # finish what they have in hand, and only the coordinator decides.
+                before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+                try:
+                    ready = pool.submit(_ready)
+                finally:
+                    signal.pthread_sigmask(signal.SIG_SETMASK, before)
+                ready.result()
             except BrokenProcessPool:
                 pool.shutdown(wait=True, cancel_futures=True)
                 raise AuroramonError(

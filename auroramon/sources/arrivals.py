@@ -32,6 +32,7 @@ class Problem:
 
     path: str  # printable: bytes that are no UTF-8 are shown as \\udcXX
     sentence: str  # what is wrong and what to do
+    lost: bool = True  # frames may lie there that nobody gets
 
 
 Report = Callable[[Problem], None]

@@ -151,7 +151,10 @@ def _names(
 
 def _is_folder(entry: os.DirEntry[str], below: list[str], enter: Callable[[str], bool], report: Report) -> bool:
     """Say whether this is a folder, and note it if it is to be looked into."""
-    if not entry.is_dir():
+    try:
+        if not entry.is_dir():
+            return False
+    except OSError:  # a link that leads to itself, say: looked at as a file it is named, and the others go on
         return False
     if enters(entry.name) and enter(entry.path):
         if entry.is_symlink():
@@ -160,6 +163,7 @@ def _is_folder(entry: os.DirEntry[str], below: list[str], enter: Callable[[str],
                 Problem(
                     shown,
                     f"{shown} is a link to a folder and is not followed; name the folder itself if its frames count",
+                    lost=False,
                 )
             )
         else:

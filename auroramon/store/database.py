@@ -146,6 +146,8 @@ def _connect_sqlite(url: URL, *, create: bool, busy_timeout_s: float) -> Databas
     if not url.database or url.database == ":memory:":
         raise StoreError("the database needs a file: sqlite:////path/to/file.db")
     path = Path(url.database).expanduser()
+    if path.is_dir():
+        raise StoreError(f"the database {path} is a folder: name a file in it")
     if not path.exists():
         if not create:
             raise NoDatabaseError(f"there is no database at {path} yet: `auroramon run` or `backfill` makes it")

@@ -203,10 +203,11 @@ def claim_offered(
     """Offer files and claim those that need work: open ones, and with a model those it has not labelled."""
     latest = {file.path: file for file in offered}
     offer(conn, codes, offered, now)
-    free = {path: row for path, row in find(conn, codes, latest).items() if row.claimed_by is None}
-    due = [
-        path for path, row in free.items() if row.state == PENDING and (row.not_before is None or row.not_before <= now)
-    ]
+    rows = find(conn, codes, latest)
+    free = {path: row for path, row in rows.items() if row.claimed_by is None}
+    # A backfill names its files and ends with them: what was not ready a moment ago is tried now.
+    ready = [path for path, row in free.items() if model is not None or (row.not_before or 0) <= now]
+    due = [path for path in ready if free[path].state == PENDING]
     if model is not None:
         done = {row.id: path for path, row in free.items() if row.state == LABELLED}
         due += [done[number] for number in unlabelled(conn, list(done), model)]
@@ -216,7 +217,8 @@ def claim_offered(
     return Claimed(
         fresh=tuple(latest[path] for path in due if not free[path].is_suspect),
         suspects=tuple(latest[path] for path in due if free[path].is_suspect),
-        known=len(latest) - len(due),
+        known=sum(row.state != PENDING for row in rows.values())
+        - (len(due) - sum(rows[p].state == PENDING for p in due)),
     )
 
 

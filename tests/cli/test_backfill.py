@@ -5,11 +5,15 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
+import signal
+import subprocess
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
-from tests.daemon import account, daemon, labels, run, settled, stop, wait_until, write_config
+from tests.daemon import AURORAMON, account, daemon, labels, run, settled, stop, wait_until, write_config
 from tests.skies import stack, write_png
 from tests.tiny import write_tiny_bundle
 
@@ -150,3 +154,55 @@ def test_the_patterns_of_a_camera_hold_in_its_archive_too(tiny: Path, tmp_path: 
         ("one_full.png", "test"), ("four_wide.png", "default"),
     }  # fmt: skip
     assert "three_full.frame" in run("quarantine", "list", "-c", config).stdout  # asked for, and no format of ours
+
+
+def test_a_link_to_itself_hides_no_other_file(tiny: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "frames"
+    folder.mkdir()
+    for seed in range(30):
+        write_png(folder, seed)
+        (folder / f"loop{seed}.png").symlink_to(f"loop{seed}.png")
+    config = write_config(tmp_path, tiny)
+    done = run("backfill", folder, "-c", config, "--json", check=False)
+    assert json.loads(done.stdout)["labelled"] == 30
+    assert "loop3.png" in done.stderr
+    assert done.returncode == 1  # something was there that could not be looked at
+
+
+def test_a_second_backfill_does_not_call_unfinished_files_done(tiny: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "frames"
+    folder.mkdir()
+    mask = tmp_path / "mask.png"
+    Image.new("L", (5, 5), 255).save(mask)
+    write_png(folder, 1)
+    config = write_config(tmp_path, tiny)
+    config.write_text(
+        config.read_text().replace('name = "test"', f'name = "test"\nmask = "{mask}"').replace("/in", "/frames")
+    )
+    for _ in range(2):
+        done = run("backfill", folder, "-c", config, "--json", check=False)
+        said = json.loads(done.stdout)
+        assert (done.returncode, said["not_ready"], said["known"], said["left"]) == (1, 1, 0, 1)
+
+
+def test_ctrl_c_blames_no_file_and_the_next_run_goes_on(tiny: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "frames"
+    folder.mkdir()
+    for seed in range(400):
+        write_png(folder, seed)
+    config = write_config(tmp_path, tiny)
+    url = f"sqlite:///{tmp_path / 'labels.db'}"
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        words = (*AURORAMON, "backfill", str(folder), "-c", str(config))
+        process = subprocess.Popen(words, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    wait_until(lambda: (now := account(url)) is not None and now.seen > 0, "the first batch is claimed")
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the workers too, while they start
+    _, log = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert b"crashed" not in log
+    assert b"Traceback" not in log
+    assert json.loads(run("backfill", folder, "-c", config, "--json").stdout)["left"] == 0
+    assert len(labels(url)) == 400

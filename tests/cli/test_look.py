@@ -40,6 +40,16 @@ def test_labels_come_as_json_lines(auroramon: Command, winter: Winter) -> None:
     assert rows[6] | {"reason": ""} == rows[6] | {"reason": "", "label": "unknown", "confidence": None, "scores": None}
 
 
+@pytest.mark.parametrize("flags", [["--camera", "nobody"], ["--label", "aurora"]])
+def test_a_name_that_nothing_has_is_refused_with_those_there_are(
+    auroramon: Command, winter: Winter, flags: list[str]
+) -> None:
+    said = auroramon("labels", "-c", winter.config, *flags)
+    assert (said.code, said.out) == (2, "")
+    assert flags[1] in said.err
+    assert "there are" in said.err
+
+
 @pytest.mark.parametrize(
     ("flags", "wanted"),
     [
@@ -48,7 +58,6 @@ def test_labels_come_as_json_lines(auroramon: Command, winter: Winter) -> None:
         (["--since", "2025-12-21T21:53"], {"unknown": 1, **dict.fromkeys(LABELS, 1)}),
         (["--until", "2025-12-21T18:01+02:00"], {"arc": 1}),
         (["--night", "2025-12-20"], {}),
-        (["--camera", "nobody"], {}),
         (["--max-confidence", "0.5"], {}),
         (["--min-confidence", "0.5", "--limit", "2"], {"arc": 1, "diffuse": 1}),
         (["--reason", "DAYLIGHT"], {"unknown": 51}),
