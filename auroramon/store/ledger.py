@@ -208,17 +208,17 @@ def claim_offered(
     # A backfill names its files and ends with them: what was not ready a moment ago is tried now.
     ready = [path for path, row in free.items() if model is not None or (row.not_before or 0) <= now]
     due = [path for path in ready if free[path].state == PENDING]
+    again: list[str] = []
     if model is not None:
         done = {row.id: path for path, row in free.items() if row.state == LABELLED}
-        due += [done[number] for number in unlabelled(conn, list(done), model)]
+        again = [done[number] for number in unlabelled(conn, list(done), model)]
     place = {path: number for number, path in enumerate(latest)}
-    due.sort(key=place.__getitem__)
-    take(conn, run, [free[path].id for path in due])
+    taken = sorted(due + again, key=place.__getitem__)
+    take(conn, run, [free[path].id for path in taken])
     return Claimed(
-        fresh=tuple(latest[path] for path in due if not free[path].is_suspect),
-        suspects=tuple(latest[path] for path in due if free[path].is_suspect),
-        known=sum(row.state != PENDING for row in rows.values())
-        - (len(due) - sum(rows[p].state == PENDING for p in due)),
+        fresh=tuple(latest[path] for path in taken if not free[path].is_suspect),
+        suspects=tuple(latest[path] for path in taken if free[path].is_suspect),
+        known=sum(row.state != PENDING for row in rows.values()) - len(again),
     )
 
 

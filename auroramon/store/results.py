@@ -58,7 +58,7 @@ class Claimed:
 
     fresh: tuple[FileStat, ...]
     suspects: tuple[FileStat, ...]  # a worker died with these in hand before: each alone, in a process of its own
-    known: int  # files of the offer that need no work now
+    known: int  # files that are done; those in other hands or not yet due are in none of the three
 
 
 @dataclass(frozen=True, slots=True)

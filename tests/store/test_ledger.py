@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from auroramon.store import open_store
-from auroramon.store.results import Offered
+from auroramon.store.results import Claimed, Offered
 from auroramon.types import FileOutcome, Outcome
 from tests.store.station import NOW, Station, labelled, model_row, record, stack, stat
 
@@ -58,8 +58,15 @@ def test_a_file_that_is_not_ready_comes_back_after_its_time_and_costs_no_try(sta
     ]
     assert station.store.claim(station.run, 1, NOW) == []
     assert station.store.claim(station.run, 1, NOW, suspects=True) == []
-    assert station.store.claim_files(station.run, [file], NOW).known == 1
+    assert station.store.claim_files(station.run, [file], NOW) == Claimed((), (), 0)
     assert station.store.claim(station.run, 1, NOW + timedelta(seconds=10)) == [file]
+
+
+def test_a_backfill_does_not_wait_for_a_file_that_was_not_ready(station: Station) -> None:
+    file = stat("a.png")
+    station.store.claim_files(station.run, [file], NOW)
+    station.commit(FileOutcome(file, Outcome.NOT_READY, "still growing"))
+    assert station.store.claim_files(station.run, [file], NOW, model=station.model).fresh == (file,)
 
 
 def test_a_file_that_changes_while_it_waits_is_due_at_once(station: Station) -> None:
@@ -182,7 +189,7 @@ def test_two_openings_of_one_database_see_the_same(station: Station, store_url: 
     try:
         station.store.claim_files(station.run, [file], NOW)
         run = second.start_run("backfill", NOW)
-        assert second.claim_files(run, [file], NOW).known == 1
+        assert second.claim_files(run, [file], NOW) == Claimed((), (), 0)  # in other hands, and not done
         station.commit(labelled(file, record(file.path)))
         assert second.account().labelled == 1
     finally:
