@@ -11,7 +11,7 @@ from auroramon.errors import StoreBusyError
 from auroramon.metrics import Metrics
 from auroramon.store.results import Committed, FileResult, Source
 from auroramon.store.store import Store, in_parts
-from auroramon.types import FileOutcome, LabelRecord, Outcome
+from auroramon.types import FileOutcome, LabelRecord, Outcome, sentence
 
 log = logging.getLogger(__name__)
 
@@ -93,9 +93,9 @@ class Coordinator:
         """Log what a person should know of: files that gave less than a label for every frame."""
         for file in done.files:
             if file.outcome in {Outcome.QUARANTINED, Outcome.CRASHED}:
-                log.warning("%s %s: %s", file.outcome.value, file.file.path, file.reason)
+                log.warning("%s %s", file.outcome.value, sentence(file.file.path, file.reason))
             elif file.reason:
-                log.info("%s %s: %s", file.outcome.value, file.file.path, file.reason)
+                log.info("%s %s", file.outcome.value, sentence(file.file.path, file.reason))
 
 
 def judge_empty(outcome: FileOutcome, now: datetime, settle_s: float) -> FileOutcome:

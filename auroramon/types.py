@@ -135,6 +135,14 @@ class FileOutcome:
     seconds: Mapping[str, float] = field(default_factory=dict)  # stage -> seconds of this file's share
 
 
+def sentence(path: str, reason: str) -> str:
+    """Give a reason with the full path of its file in front, once: readers begin theirs with the file's name."""
+    name = path.rpartition("/")[2]
+    if reason.startswith(f"{name}:"):
+        return path + reason[len(name) :]
+    return reason if reason.startswith(path) else f"{path}: {reason}"
+
+
 @dataclass(frozen=True, slots=True)
 class Health:
     """How the daemon is, for /healthz and for whoever keeps it alive."""

@@ -12,7 +12,7 @@ from PIL import Image
 from auroramon.assemble import make_labeller
 from auroramon.config import CameraSettings, ModelSettings, Settings
 from auroramon.labeller import Labeller
-from auroramon.types import FileOutcome, FileStat, Outcome
+from auroramon.types import FileOutcome, FileStat, Outcome, sentence
 from tests.skies import sky, stack, write_png
 from tests.tiny import write_tiny_bundle
 
@@ -134,3 +134,8 @@ def test_a_file_without_a_time_that_the_camera_trusts_goes_into_quarantine(tiny:
     outcome = one(labeller, write_png(tmp_path, 1), "strict")
     assert outcome.outcome is Outcome.QUARANTINED
     assert "time" in outcome.reason
+
+
+@pytest.mark.parametrize("reason", ["a.png: is broken", "/data/a.png: is broken", "is broken"])
+def test_a_sentence_names_the_file_once(reason: str) -> None:
+    assert sentence("/data/a.png", reason) == "/data/a.png: is broken"

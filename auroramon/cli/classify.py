@@ -72,8 +72,10 @@ def _stat(file: Path) -> FileStat:
 
 
 def _complaints(outcome: FileOutcome) -> Iterator[str]:
+    from auroramon.types import GONE, sentence
+
     if outcome.reason:
-        yield outcome.reason if outcome.file.path in outcome.reason else f"{outcome.file.path}: {outcome.reason}"
+        yield sentence(outcome.file.path, "there is no such file" if outcome.reason == GONE else outcome.reason)
 
 
 def _time(record: LabelRecord) -> str:
