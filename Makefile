@@ -3,7 +3,6 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 DEMO_SECONDS ?= 60
-REAL_DATA ?= ../shared/real
 
 .PHONY: help demo test check lock model docs clean
 
