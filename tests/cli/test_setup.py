@@ -134,8 +134,11 @@ def test_config_check_names_what_is_wrong_and_ends_with_two(auroramon: Command, 
     said = auroramon("config", "check", "-c", "bad.toml", "--json")
     assert said.code == 2
     errors = {f"{f['about']}: {f['sentence']}" for f in json.loads(said.out) if f["level"] == "error"}
-    for part in ("file is no folder", "'%Q' is unknown", "no.png: there is no such file", "'../x'", "no model bundle",
-                 "camera d: has the folder and the patterns of camera b", f"database: {Path('bad.toml').resolve()}"):  # fmt: skip
+    parts = (
+        "file is no folder", "'%Q' is unknown", "no.png: there is no such file", "'../x'", "no model bundle",
+        "camera d: has the folder and the patterns of camera b", f"database: {Path('bad.toml').resolve()}",
+    )  # fmt: skip
+    for part in parts:
         assert any(part in error for error in errors), part
     notes = [f["sentence"] for f in json.loads(said.out) if f["level"] == "note"]
     assert any("has no cadence_s" in note for note in notes)
