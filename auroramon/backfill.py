@@ -89,6 +89,7 @@ class Backfill:
         self._progress = progress
         self._clock = clock
         self._suspects: list[FileStat] = []  # claimed
+        self._next_heartbeat = 0.0  # monotonic
         self._crashed: list[FileStat] = []  # not claimed any more
         self.account = Account()
 
@@ -162,6 +163,16 @@ class Backfill:
                 waiting, frames, since = [], 0, time.monotonic()
         self._commit(waiting, stop)
 
+    def _live(self) -> None:
+        """Give a sign of life now and then: a run that is silent for ten minutes loses its files to the next."""
+        if time.monotonic() < self._next_heartbeat:
+            return
+        try:
+            self._coordinator.store.heartbeat(self._coordinator.job.run, self._clock())
+            self._next_heartbeat = time.monotonic() + HEARTBEAT_S
+        except StoreBusyError as error:
+            log.warning("no sign of life could be given: %s", error)
+
     def _commit(self, outcomes: Sequence[FileOutcome], stop: StopFlag) -> None:
         done = self._coordinator.commit(outcomes)
         while done is None:
@@ -170,6 +181,7 @@ class Backfill:
             if stop.is_set() and done is None:
                 log.error("stopped while the database was away: %d files will be labelled again", len(outcomes))
                 return
+        self._live()
         self.account.frames += len(done.records)
         for file in done.files:
             if file.outcome is Outcome.CRASHED:

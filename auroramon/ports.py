@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,8 +71,3 @@ class Executor(Protocol):
 
 LabelFiles = Callable[[Sequence[FileStat]], Sequence[FileOutcome]]
 """The unit of work: no database, no metrics, no clock inside."""
-
-Arrivals = Iterator[Sequence[FileStat]]
-"""What a source yields: files seen, or seen again. Offering a file twice costs nothing."""
-
-Json = dict[str, Any]
