@@ -6,8 +6,9 @@ end is written in the same transaction as its labels. Every function here runs i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import (
@@ -60,6 +61,7 @@ _COLUMNS = (
 _FIND = select(*_COLUMNS).where(
     files.c.folder_id == bindparam("folder"), files.c.name.in_(bindparam("names", expanding=True))
 )
+_FIND_ONE = select(*_COLUMNS).where(files.c.folder_id == bindparam("folder"), files.c.name == bindparam("name"))
 _INSERT = insert(files)
 _TAKE = (
     update(files)
@@ -102,12 +104,19 @@ def find(conn: Connection, codes: Codes, paths: Iterable[str]) -> dict[str, File
     known = codes.find(conn, folders, by_folder)
     found: dict[str, FileRow] = {}
     for folder, by_name in by_folder.items():
-        names = list(by_name) if folder in known else []
-        for start in range(0, len(names), 1000):
-            rows: Iterable[Any] = conn.execute(_FIND, {"folder": known[folder], "names": names[start : start + 1000]})
-            for row in rows:
+        if folder in known:
+            for row in _in_folder(conn, known[folder], list(by_name)):
                 found[by_name[row.name]] = FileRow(*row)
     return found
+
+
+def _in_folder(conn: Connection, folder: int, names: Sequence[str]) -> Iterator[Any]:
+    """Give the rows of those names that a folder has."""
+    if len(names) == 1:  # a live frame: a list to be spelled out would cost more than the look itself
+        yield from conn.execute(_FIND_ONE, {"folder": folder, "name": names[0]})
+        return
+    for start in range(0, len(names), 1000):
+        yield from conn.execute(_FIND, {"folder": folder, "names": names[start : start + 1000]})
 
 
 def needs_offer(conn: Connection, codes: Codes, offered: Sequence[FileStat]) -> list[FileStat]:
@@ -121,29 +130,43 @@ def offer(conn: Connection, codes: Codes, offered: Sequence[FileStat], now: floa
     """Enter new files, and open changed ones again. Offering twice is offering once."""
     latest = {file.path: file for file in offered}
     rows = find(conn, codes, latest)
-    new = [file for path, file in latest.items() if path not in rows]
-    changed = [file for path, file in latest.items() if path in rows and not rows[path].is_same(file)]
-    if new:
-        _insert(conn, codes, new, now)
-    if changed:
-        conn.execute(
-            update(files)
-            .where(files.c.id == bindparam("row"))
-            .values(state=PENDING, tries=0, crashes=0, reason=None, not_before=None, rewritten=bindparam("had_frames")),
-            [
-                {
-                    "row": rows[file.path].id,
-                    "size": file.size,
-                    "mtime_ns": file.mtime_ns,
-                    "had_frames": int(rows[file.path].done_at is not None),
-                }
-                for file in changed
-            ],
-        )
+    new, changed = _compare(latest, rows)
+    _insert(conn, codes, new, now)
+    _reopen(conn, changed, rows)
     return Offered(len(new), len(changed), len(latest) - len(new) - len(changed))
 
 
-def _insert(conn: Connection, codes: Codes, new: Sequence[FileStat], now: float) -> None:
+def _compare(latest: Mapping[str, FileStat], rows: Mapping[str, FileRow]) -> tuple[list[FileStat], list[FileStat]]:
+    """Give the files that have no row, and those that are no longer as their row says."""
+    new = [file for path, file in latest.items() if path not in rows]
+    changed = [file for path, file in latest.items() if path in rows and not rows[path].is_same(file)]
+    return new, changed
+
+
+def _reopen(conn: Connection, changed: Sequence[FileStat], rows: Mapping[str, FileRow]) -> None:
+    """Make changed files pending, as if they had never been tried."""
+    if not changed:
+        return
+    conn.execute(
+        update(files)
+        .where(files.c.id == bindparam("row"))
+        .values(state=PENDING, tries=0, crashes=0, reason=None, not_before=None, rewritten=bindparam("had_frames")),
+        [
+            {
+                "row": rows[file.path].id,
+                "size": file.size,
+                "mtime_ns": file.mtime_ns,
+                "had_frames": int(rows[file.path].done_at is not None),
+            }
+            for file in changed
+        ],
+    )
+
+
+def _insert(conn: Connection, codes: Codes, new: Sequence[FileStat], now: float, run: int | None = None) -> None:
+    """Enter new files; in the hands of `run`, with the try counted, where one is given."""
+    if not new:
+        return
     parts = [split(file.path) for file in new]
     folder_ids = codes.make(conn, folders, {folder for folder, _ in parts})
     camera_ids = codes.make(conn, cameras, {file.camera for file in new if file.camera})
@@ -157,9 +180,10 @@ def _insert(conn: Connection, codes: Codes, new: Sequence[FileStat], now: float)
                 "mtime_ns": file.mtime_ns,
                 "camera_id": camera_ids.get(file.camera),
                 "state": PENDING,
-                "tries": 0,
+                "tries": int(run is not None),
                 "crashes": 0,
                 "rewritten": 0,
+                "claimed_by": run,
                 "seen_at": int(now),
             }
             for file, (folder, name) in zip(new, parts, strict=True)
@@ -171,6 +195,17 @@ def open_files(
     conn: Connection, limit: int, now: float, newest_first: bool, camera: str | None, suspects: bool
 ) -> list[tuple[int, FileStat]]:
     """Give files that are pending, due and in nobody's hands: either the suspects or the others."""
+    found = conn.execute(
+        _open_files(newest_first, camera is not None, suspects), {"now": now, "limit": limit, "camera": camera}
+    )
+    return [
+        (number, FileStat(folder + name, size, mtime_ns, hint or ""))
+        for number, folder, name, size, mtime_ns, hint in found
+    ]
+
+
+@lru_cache(maxsize=8)
+def _open_files(newest_first: bool, of_camera: bool, suspects: bool) -> Select[Any]:
     suspect = or_(files.c.tries > 0, files.c.crashes > 0)
     query = (
         select(files.c.id, folders.c.path, files.c.name, files.c.size, files.c.mtime_ns, cameras.c.name)
@@ -178,17 +213,12 @@ def open_files(
         .outerjoin(cameras, cameras.c.id == files.c.camera_id)
         .where(text("files.state = 0"))  # spelled out, so that the partial index is used
         .where(files.c.claimed_by.is_(None))
-        .where(or_(files.c.not_before.is_(None), files.c.not_before <= now))
+        .where(or_(files.c.not_before.is_(None), files.c.not_before <= bindparam("now")))
         .where(suspect if suspects else not_(suspect))
         .order_by(files.c.mtime_ns.desc() if newest_first else files.c.mtime_ns, files.c.id)
-        .limit(limit)
+        .limit(bindparam("limit"))
     )
-    if camera is not None:
-        query = query.where(func.coalesce(cameras.c.name, "") == camera)
-    return [
-        (number, FileStat(folder + name, size, mtime_ns, hint or ""))
-        for number, folder, name, size, mtime_ns, hint in conn.execute(query)
-    ]
+    return query.where(func.coalesce(cameras.c.name, "") == bindparam("camera")) if of_camera else query
 
 
 def take(conn: Connection, run: int, file_ids: Sequence[int]) -> None:
@@ -202,8 +232,12 @@ def claim_offered(
 ) -> Claimed:
     """Offer files and claim those that need work: open ones, and with a model those it has not labelled."""
     latest = {file.path: file for file in offered}
-    offer(conn, codes, offered, now)
     rows = find(conn, codes, latest)
+    new, changed = _compare(latest, rows)
+    _insert(conn, codes, new, now, run)
+    if changed:
+        _reopen(conn, changed, rows)
+        rows = find(conn, codes, rows)
     free = {path: row for path, row in rows.items() if row.claimed_by is None}
     # A backfill names its files and ends with them: what was not ready a moment ago is tried now.
     ready = [path for path, row in free.items() if model is not None or (row.not_before or 0) <= now]
@@ -212,12 +246,13 @@ def claim_offered(
     if model is not None:
         done = {row.id: path for path, row in free.items() if row.state == LABELLED}
         again = [done[number] for number in unlabelled(conn, list(done), model)]
-    place = {path: number for number, path in enumerate(latest)}
-    taken = sorted(due + again, key=place.__getitem__)
+    taken = {*due, *again}
     take(conn, run, [free[path].id for path in taken])
+    suspects = {path for path in taken if free[path].is_suspect}
+    fresh = {file.path for file in new} | (taken - suspects)
     return Claimed(
-        fresh=tuple(latest[path] for path in taken if not free[path].is_suspect),
-        suspects=tuple(latest[path] for path in taken if free[path].is_suspect),
+        fresh=tuple(file for path, file in latest.items() if path in fresh),
+        suspects=tuple(file for path, file in latest.items() if path in suspects),
         known=sum(row.state != PENDING for row in rows.values()) - len(again),
     )
 
