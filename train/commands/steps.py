@@ -1,60 +1,33 @@
-"""The commands of `python -m train`: each takes a run file, and finds what earlier ones left in the work folder."""
+"""The steps of a run: each takes a run file, and finds what earlier ones left in the work folder."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 import torch
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from auroramon.bundle import choose_precision, load_bundle
-from auroramon.errors import AuroramonError, ConfigError
+from auroramon.errors import ConfigError
 from auroramon.types import LABELS
 from train import evaluate as evaluation
 from train.backbones import Embedder
 from train.cards import report_tables
+from train.commands.options import DEVICE, PROCESSES, RUN, TO, WORK
+from train.commands.progress import progress
 from train.frames import read_split
 from train.heads import compare_heads
 from train.loop import Epoch, load_embedder
 from train.loop import fit as fit_network
 from train.model import SPLIT, build_bundle, export_graphs, graph_embed, judge_split, report_json
-from train.real import score_real, summary
 from train.runfile import Run, read_run
 from train.simulate import frames_of
 from train.simulate import simulate as draw_frames
 
-RUN = click.argument("run_file", type=click.Path(path_type=Path, exists=True, dir_okay=False), metavar="RUN")
-WORK = click.option(
-    "--work", type=click.Path(path_type=Path, file_okay=False), default=Path("train/work"), show_default=True,
-    help="Folder for everything that can be made again.",
-)  # fmt: skip
-PROCESSES = click.option("--processes", type=click.IntRange(1), default=2, show_default=True, help="That draw frames.")
-DEVICE = click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
-TO = click.option(
-    "--to", type=click.Path(path_type=Path, file_okay=False), help="Folder of the new bundle; else in the work folder."
-)
 
-
-class _Commands(click.Group):
-    """Ends with one sentence where the user can do something about it."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        try:
-            return super().invoke(ctx)
-        except AuroramonError as error:
-            raise click.ClickException(str(error)) from error
-
-
-@click.group(cls=_Commands)
-def main() -> None:
-    """Make and judge auroramon's models. A run is a TOML file, such as train/runs/default.toml."""
-
-
-@main.command()
+@click.command()
 @RUN
 @WORK
 @PROCESSES
@@ -63,7 +36,7 @@ def simulate(run_file: Path, work: Path, processes: int) -> None:
     click.echo(str(_simulate(read_run(run_file), work, processes)))
 
 
-@main.command()
+@click.command()
 @RUN
 @WORK
 @DEVICE
@@ -74,7 +47,7 @@ def fit(run_file: Path, work: Path, device: str) -> None:
     click.echo(f"weights and curve are in {work / run.name}")
 
 
-@main.command()
+@click.command()
 @RUN
 @WORK
 def heads(run_file: Path, work: Path) -> None:
@@ -83,7 +56,7 @@ def heads(run_file: Path, work: Path) -> None:
     click.echo(compare_heads(run, _trained(run, work), frames_of(work, run)))
 
 
-@main.command()
+@click.command()
 @RUN
 @WORK
 @TO
@@ -93,7 +66,7 @@ def export(run_file: Path, work: Path, to: Path | None) -> None:
     _export(run, work, to or work / run.name / "bundle")
 
 
-@main.command()
+@click.command()
 @RUN
 @WORK
 @click.argument("bundle", type=click.Path(path_type=Path, exists=True, file_okay=False))
@@ -111,7 +84,7 @@ def evaluate(run_file: Path, work: Path, bundle: Path, as_json: bool, precision:
     click.echo(report_json(figures) if as_json else report_tables(figures), nl=False)
 
 
-@main.command()
+@click.command()
 @RUN
 @WORK
 @PROCESSES
@@ -131,17 +104,8 @@ def model(run_file: Path, work: Path, processes: int, device: str, to: Path | No
     _export(run, work, to)
 
 
-@main.command("score-real")
-@click.argument("bundle", type=click.Path(path_type=Path, exists=True, file_okay=False))
-@click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
-@click.option("--precision", type=click.Choice(["float32", "int8"]), default="float32", show_default=True)
-def score_real_command(bundle: Path, folder: Path, precision: Any) -> None:
-    """Score a finished model on real frames (a folder with MANIFEST.csv): to report, never to choose."""
-    click.echo(summary(score_real(bundle, precision, folder)), nl=False)
-
-
 def _simulate(run: Run, work: Path, processes: int) -> Path:
-    with _progress("simulated cameras") as show:
+    with progress("simulated cameras") as show:
         return draw_frames(work, run, processes, show)
 
 
@@ -172,20 +136,3 @@ def _export(run: Run, work: Path, to: Path) -> None:
     bundle, figures = build_bundle(run, graphs, frames, to, lambda line: click.echo(line, err=True))
     (work / run.name / "report.json").write_text(report_json(figures), encoding="utf-8")
     click.echo(f"{bundle.folder} ({bundle.digest[:12]})")
-
-
-class _progress:  # noqa: N801 - used as a word in a with statement
-    """A bar on stderr, fed with done and total."""
-
-    def __init__(self, what: str) -> None:
-        self._bar = Progress(
-            TextColumn(what), BarColumn(), TextColumn("{task.completed}/{task.total}"), TimeRemainingColumn(),
-        )  # fmt: skip
-        self._task = self._bar.add_task(what, total=None)
-
-    def __enter__(self) -> Callable[[int, int], None]:
-        self._bar.start()
-        return lambda done, total: self._bar.update(self._task, completed=done, total=total)
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.stop()
