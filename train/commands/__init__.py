@@ -1,0 +1,50 @@
+"""The commands of `python -m train`. Each group is one file, imported only when it is called: torch takes seconds."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import click
+
+from auroramon.errors import AuroramonError, ConfigError
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "simulate": ("steps:simulate", "Draw the frames of a run's simulated cameras."),
+    "fit": ("steps:fit", "Train the network of a run; after a kill, go on."),
+    "heads": ("steps:heads", "Compare the heads on the calibration cameras."),
+    "export": ("steps:export", "Write the bundle of a trained run."),
+    "evaluate": ("steps:evaluate", "Judge a bundle on the evaluation cameras of a run."),
+    "model": ("steps:model", "Do all of it: simulate, fit, export."),
+    "score-real": ("real:score_real_command", "Score a finished model on real frames: to report, never to choose."),
+}
+
+
+class LazyCommands(click.Group):
+    """Imports a command when it is called, and ends with one sentence where the user can do something about it."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name][0].partition(":")
+        command: click.Command = getattr(importlib.import_module(f"train.commands.{module}"), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except AuroramonError as error:
+            click.echo(f"train: {error}", err=True)
+            raise click.exceptions.Exit(2 if isinstance(error, ConfigError) else 1) from error
+
+
+@click.group(cls=LazyCommands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+def main() -> None:
+    """Make and judge auroramon's models. A run is a TOML file, such as train/runs/default.toml."""
