@@ -10,7 +10,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from auroramon.coordinator import Coordinator, utc_now
 from auroramon.errors import StoreBusyError
@@ -51,8 +51,10 @@ class Service:
         self._parts = parts
         self._store = parts.coordinator.store
         self._run = parts.coordinator.job.run
+        self._settle = timedelta(seconds=parts.coordinator.job.settle_s)
         self._clock = clock
         self._unoffered: list[FileStat] = []
+        self._empty: list[FileStat] = []  # of zero bytes: to be known, and not read before they had time to fill
         self._suspects: list[FileStat] = []  # claimed; a worker died with them in hand
         self._noticed: dict[str, float] = {}  # path -> monotonic time of its arrival, until its labels are committed
         self._claims = 0
@@ -99,13 +101,14 @@ class Service:
     def _notice(self, batch: Sequence[Arrival]) -> None:
         """Take arrivals into memory; the next step brings them into the database."""
         for arrival in batch:
-            if arrival.how == "listed":
-                continue
-            self._noticed.setdefault(arrival.file.path, self._beat)
-        self._unoffered += [arrival.file for arrival in batch]
-        if len(self._unoffered) > MOST_UNOFFERED:
+            if arrival.how not in {"listed", "empty"}:
+                self._noticed.setdefault(arrival.file.path, self._beat)
+        self._unoffered += [arrival.file for arrival in batch if arrival.how != "empty"]
+        self._empty += [arrival.file for arrival in batch if arrival.how == "empty"]
+        if len(self._unoffered) + len(self._empty) > MOST_UNOFFERED:
             log.error("the database has been away for %d files: the folders will be listed again", MOST_UNOFFERED)
             self._unoffered.clear()
+            self._empty.clear()
             self._noticed.clear()
             self._parts.watch.relist()
 
@@ -141,9 +144,12 @@ class Service:
 
     def _claim_arrivals(self) -> Sequence[FileStat]:
         """Bring what arrived into the database; take it in hand at once where it is little."""
+        now = self._clock()
+        if self._empty:
+            self._store.offer_empty(self._empty, now, now + self._settle)
+            self._empty = []
         if not self._unoffered:
             return ()
-        now = self._clock()
         if len(self._unoffered) <= CLAIM:
             claimed = self._store.claim_files(self._run, self._unoffered, now=now)
             self._unoffered = []

@@ -21,11 +21,15 @@ class Candidates:
     its size and mtime stood still for `settle_s`. A file that somebody was heard writing to is *held*: it waits for
     the close, however long the writer pauses between two exposures. Should the close never be heard (events were
     lost), `held_s` without a sound frees it, and then it has to stand still like any other.
+
+    A file that is still empty after `empty_s` is told of meanwhile, once, so that it is known before it is complete.
     """
 
-    def __init__(self, settle_s: float, held_s: float) -> None:
+    def __init__(self, settle_s: float, held_s: float, empty_s: float) -> None:
         self.settle_s = settle_s
         self._held_s = held_s
+        self._empty_s = empty_s
+        self._empty: dict[str, float] = {}  # path -> since when it was empty, in that order; those not told of yet
         self._waiting: dict[str, _Waiting] = {}  # in the order of `since`
         self._held: dict[str, float] = {}  # path -> when the last write was heard, in that order
 
@@ -40,6 +44,8 @@ class Candidates:
         if file.path not in self._held:
             self._waiting.pop(file.path, None)
             self._waiting[file.path] = _Waiting(file, now)
+            if file.size == 0:
+                self._empty.setdefault(file.path, now)
 
     def hold(self, path: str, now: float) -> None:
         """Note that somebody writes to a file. Any name will do: it may be renamed before it is closed."""
@@ -51,12 +57,14 @@ class Candidates:
         """Note that a file was closed, or is gone."""
         self._waiting.pop(path, None)
         self._held.pop(path, None)
+        self._empty.pop(path, None)
 
     def rename(self, source: str, target: str, now: float) -> bool:
         """Carry what is known of a file to its new name, and say whether it was still waiting."""
         self.forget(target)  # what lay there is overwritten
         was_held = self._held.pop(source, None) is not None
         was_waiting = self._waiting.pop(source, None) is not None
+        self._empty.pop(source, None)
         if was_held:
             self.hold(target, now)
         return was_held or was_waiting
@@ -68,12 +76,26 @@ class Candidates:
     def next_due(self) -> float:
         """Give the time of the next decision; infinity if nothing waits."""
         due = float("inf")
+        for since in self._empty.values():
+            due = since + self._empty_s
+            break
         for waiting in self._waiting.values():
-            due = waiting.since + self.settle_s
+            due = min(due, waiting.since + self.settle_s)
             break
         for heard in self._held.values():
             return min(due, heard + self._held_s)
         return due
+
+    def empties(self, now: float, look: Callable[[str], FileStat | None]) -> list[FileStat]:
+        """Give the files that are empty since `empty_s`, each once."""
+        due = []
+        for path, since in self._empty.items():
+            if since + self._empty_s > now:
+                break
+            due.append(path)
+        for path in due:
+            del self._empty[path]
+        return [file for file in map(look, due) if file is not None and file.size == 0]
 
     def settle(self, now: float, look: Callable[[str], FileStat | None]) -> list[FileStat]:
         """Give the files that stood still long enough; `look` says how they lie there now (None: gone)."""
@@ -84,6 +106,7 @@ class Candidates:
         ready = []
         for path in self._due(now):
             before = self._waiting.pop(path).file
+            self._empty.pop(path, None)
             file = look(path)
             if file is None:
                 continue

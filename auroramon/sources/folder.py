@@ -61,7 +61,7 @@ class FolderThread(threading.Thread):
         self._outbox = outbox
         self._report = report
         self._presence = Presence(root, poll, listen)
-        self._candidates = Candidates(timing.settle_s, timing.held_s)
+        self._candidates = Candidates(timing.settle_s, timing.held_s, timing.empty_s)
         self._offered = Offered()
         self._new_folders: dict[str, float] = {}  # path -> when it was heard of
         self._leaving = threading.Event()
@@ -181,6 +181,8 @@ class FolderThread(threading.Thread):
             self._offer(file, how)
 
     def _settle(self) -> None:
+        for file in self._candidates.empties(time.monotonic(), self._see):
+            self._outbox.put(Arrival(file, "empty"))  # where there is no room for it, it is told of when it settles
         for file in self._candidates.settle(time.monotonic(), self._see):
             self._offer(file, "settled")
 

@@ -10,15 +10,15 @@ from typing import Literal
 
 from auroramon.types import FileStat
 
-How = Literal["closed", "moved", "settled", "listed"]
+How = Literal["closed", "moved", "settled", "listed", "empty"]
 
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """A file that is complete, as far as can be told from outside."""
+    """A file that is complete, as far as can be told from outside; or one that is there and has no content yet."""
 
     file: FileStat
-    how: How  # its writer closed it; renamed into place; stood still; or found by listing the folder
+    how: How  # its writer closed it; renamed into place; stood still; found by listing; or empty so far
 
 
 class Outbox:

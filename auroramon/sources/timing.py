@@ -10,6 +10,7 @@ class Timing:
     """Seconds, all of them."""
 
     settle_s: float = 2.0  # a file whose writer cannot be heard is complete when it stood still for so long
+    empty_s: float = 0.2  # an empty file is told of after so long: most writers fill theirs at once
     held_s: float = 60.0  # a file whose writer was heard waits for the close, but no longer than this in silence
     reconcile_s: float = 300.0  # from one complete listing to the next
     poll_s: float = 5.0  # the same where the folder is polled

@@ -17,7 +17,7 @@ import socket
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date, datetime, timedelta
 
-from auroramon.store import accounts, commit, expectation, ledger, queries, registry, relabel
+from auroramon.store import accounts, awaited, commit, expectation, ledger, queries, registry, relabel
 from auroramon.store.database import Database, connect
 from auroramon.store.encoding import epoch
 from auroramon.store.migrate import upgrade
@@ -160,6 +160,11 @@ class Store:
         with self._db.writing() as conn:
             done = ledger.offer(conn, self._db.codes, needed, epoch(now))
         return Offered(done.new, done.changed, distinct - done.new - done.changed)
+
+    def offer_empty(self, files: Sequence[FileStat], now: datetime, due: datetime) -> None:
+        """Tell of files of zero bytes: they are pending, and not claimed before `due` unless they change."""
+        with self._db.writing() as conn:
+            awaited.offer_empty(conn, self._db.codes, files, epoch(now), epoch(due))
 
     def claim(
         self,

@@ -6,10 +6,12 @@ import json
 import resource
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
 
+from auroramon.store.results import FileAccount
 from tests.conftest import missing
 from tests.daemon import account, daemon, get, labels, run, settled, stop, wait_until, write_config
 from tests.skies import stack, write_png
@@ -53,6 +55,40 @@ def test_frames_are_labelled_counted_and_shown_until_sigterm(tiny: Path, tmp_pat
     assert done is not None
     assert (done.seen, done.labelled, done.quarantined, done.pending) == (8, 7, 1, 0)
     assert len(labels(url)) == 11
+
+
+def with_settle_time(config: Path, seconds: float) -> Path:
+    config.write_text(config.read_text().replace("settle_s = 0.2", f"settle_s = {seconds}"))
+    return config
+
+
+def test_an_empty_file_is_pending_then_quarantined_and_labelled_once_it_has_content(tiny: Path, tmp_path: Path) -> None:
+    config = with_settle_time(write_config(tmp_path, tiny, listen="127.0.0.1:0"), 3.0)
+    url = f"sqlite:///{tmp_path / 'labels.db'}"
+    with daemon(config) as process:
+        started(process)
+        empty = tmp_path / "in" / write_png(tmp_path, 1).name
+        begun = time.monotonic()
+        empty.touch()
+        wait_until(lambda: account(url) == FileAccount(1, 0, 0, 0, 1), "the empty file is known and pending")
+        wait_until(lambda: account(url) == FileAccount(1, 0, 0, 1, 0), "the empty file is in quarantine")
+        assert 3.0 <= time.monotonic() - begun < 10.0
+        empty.write_bytes((tmp_path / empty.name).read_bytes())
+        wait_until(lambda: account(url) == FileAccount(1, 1, 0, 0, 0), "the filled file is labelled")
+        stop(process)
+
+
+def test_a_file_that_is_filled_a_moment_after_it_was_made_does_not_wait(tiny: Path, tmp_path: Path) -> None:
+    config = with_settle_time(write_config(tmp_path, tiny, listen="127.0.0.1:0"), 600.0)
+    url = f"sqlite:///{tmp_path / 'labels.db'}"
+    with daemon(config) as process:
+        started(process)
+        empty = tmp_path / "in" / write_png(tmp_path, 1).name
+        empty.touch()
+        wait_until(lambda: account(url) == FileAccount(1, 0, 0, 0, 1), "the empty file is known and pending")
+        empty.write_bytes((tmp_path / empty.name).read_bytes())
+        wait_until(lambda: account(url) == FileAccount(1, 1, 0, 0, 0), "it is labelled at once", timeout=10)
+        stop(process)
 
 
 def test_files_that_lay_there_before_are_labelled_once_and_a_new_model_does_not_start_over(

@@ -188,6 +188,17 @@ def test_an_empty_file_is_offered_after_the_settle_time(station: Watched, folder
     assert time.monotonic() - began >= QUICK.settle_s
 
 
+def test_an_empty_file_is_told_of_before_it_settles(folder: Path) -> None:
+    timing = replace(QUICK, settle_s=30.0, empty_s=0.05)
+    with watching([WatchedFolder("sky", folder, RULE)], timing) as watched:
+        watched.listed()
+        (folder / "empty.png").touch()
+        assert watched.expect(folder / "empty.png", "empty").file.size == 0
+        put(folder / "empty.png", b"123")
+        watched.expect(folder / "empty.png", "closed")
+    assert watched.sizes(folder / "empty.png") == [0, 3]
+
+
 def test_an_empty_file_that_is_filled_in_time_is_offered_full(station: Watched, folder: Path) -> None:
     (folder / "a.png").touch()
     put(folder / "a.png", b"123")
