@@ -17,7 +17,7 @@ from auroramon.errors import AuroramonError, BundleError, ConfigError, NoDatabas
 from auroramon.masks import load_mask
 from auroramon.readers import suffixes
 from auroramon.sources.arrivals import ArrivalRule
-from auroramon.store.database import connect
+from auroramon.store.database import check_place, connect
 from auroramon.store.migrate import VERSION_TABLE
 from auroramon.times import check_pattern
 
@@ -116,6 +116,7 @@ def _check_model(settings: Settings) -> Finding:
 def _check_database(settings: Settings) -> Finding:
     """Open the database and look, without making or upgrading anything."""
     try:
+        check_place(settings.database_url)
         database = connect(settings.database_url, create=False, busy_timeout_s=1.0)
         try:
             with database.reading() as conn:

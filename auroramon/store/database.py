@@ -17,8 +17,9 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from auroramon.errors import MissingPartError, NoDatabaseError, StoreBusyError, StoreError
+from auroramon.errors import ConfigError, MissingPartError, NoDatabaseError, StoreBusyError, StoreError
 from auroramon.store.codes import Codes
+from auroramon.store.place import obstacle
 
 _WRITER_LOCK = 0x6175726F  # "auro"
 _MALFORMED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
@@ -113,6 +114,8 @@ class Database:
             # 08 connection, 40 serialisation, 53 resources (disk full), 55 lock not available, 57 shut down, 58 I/O
             state = getattr(error.orig, "sqlstate", None) or "08"
             busy = error.connection_invalidated or state[:2] in {"08", "40", "53", "55", "57", "58"}
+        if busy and self.sqlite and (why := obstacle(Path(self.place), write=True)):
+            return StoreBusyError(why)
         if busy:
             return StoreBusyError(f"{self.place} cannot be used for now: {said}")
         return StoreError(f"{self.place}: the database refused: {said}")
@@ -122,7 +125,8 @@ def connect(url: str, *, create: bool, busy_timeout_s: float) -> Database:
     """Give a database by its URL without touching what is in it.
 
     Raises:
-        StoreError: the URL cannot be used, or nothing is there and `create` is false.
+        ConfigError: the URL cannot be used, or this user cannot keep a file where it says.
+        NoDatabaseError: nothing is there and `create` is false.
         MissingPartError: the driver for PostgreSQL is not installed.
     """
     try:
@@ -132,8 +136,27 @@ def connect(url: str, *, create: bool, busy_timeout_s: float) -> Database:
         if parsed.get_backend_name() == "postgresql":
             return _connect_postgresql(parsed, busy_timeout_s=busy_timeout_s)
     except (ArgumentError, NoSuchModuleError, ValueError) as error:
-        raise StoreError(f"database URL {_hidden(url)!r} cannot be read: {error}") from error
-    raise StoreError(f"database URL {_hidden(url)!r}: use sqlite:////path/to/file.db or postgresql://user@host/name")
+        raise ConfigError(f"database URL {_hidden(url)!r} cannot be read: {error}; {_EXAMPLES}") from error
+    raise ConfigError(f"database URL {_hidden(url)!r}: {_EXAMPLES}")
+
+
+_EXAMPLES = "use sqlite:////path/to/file.db or postgresql://user@host/name"
+
+
+def check_place(url: str) -> None:
+    """Look whether a database could be written where its URL says, without making anything.
+
+    Raises:
+        ConfigError: the URL cannot be used, or this user cannot keep a file where it says.
+    """
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):
+        return  # `connect` says what is wrong with it
+    if parsed.get_backend_name() == "sqlite" and parsed.database:
+        why = obstacle(Path(parsed.database).expanduser().absolute(), write=True)
+        if why:
+            raise ConfigError(why)
 
 
 def _hidden(url: str) -> str:
@@ -144,17 +167,17 @@ def _hidden(url: str) -> str:
 
 def _connect_sqlite(url: URL, *, create: bool, busy_timeout_s: float) -> Database:
     if not url.database or url.database == ":memory:":
-        raise StoreError("the database needs a file: sqlite:////path/to/file.db")
-    path = Path(url.database).expanduser()
-    if path.is_dir():
-        raise StoreError(f"the database {path} is a folder: name a file in it")
+        raise ConfigError("the database needs a file: sqlite:////path/to/file.db")
+    path = Path(url.database).expanduser().absolute()
+    if why := obstacle(path, write=create):
+        raise ConfigError(why)
     if not path.exists():
         if not create:
             raise NoDatabaseError(f"there is no database at {path} yet: `auroramon run` or `backfill` makes it")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise StoreError(f"the folder of the database {path} cannot be made: {error.strerror}") from error
+            raise ConfigError(f"the folder of the database {path} cannot be made: {error.strerror}") from error
     engine = create_engine(url.set(database=str(path)), connect_args={"timeout": busy_timeout_s})
 
     @event.listens_for(engine, "connect")

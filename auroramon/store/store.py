@@ -49,6 +49,7 @@ def open_store(url: str, *, create: bool = True, busy_timeout_s: float = 30.0) -
         busy_timeout_s: how long to wait for another writer before StoreBusyError.
 
     Raises:
+        ConfigError: the URL cannot be used, or no file can be kept where it says.
         StoreError: not a database, damaged, of another program, or newer than this program; it is left untouched.
         StoreBusyError: locked, full or away for now.
         MissingPartError: the driver for PostgreSQL is not installed.

@@ -151,3 +151,24 @@ def test_an_unknown_key_is_wrong_configuration(auroramon: Command) -> None:
         said = auroramon(*words, "-c", "odd.toml")
         assert said.code == 2
         assert "databse" in said.err
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("mysql://user:secret@host/x", "use sqlite:////path/to/file.db or postgresql://user@host/name"),
+        ("nonsense", "use sqlite:////path/to/file.db or postgresql://user@host/name"),
+        ("sqlite:////dev/null/state/x.db", "the database /dev/null/state/x.db cannot be there: /dev/null is no folder"),
+    ],
+)
+def test_a_database_that_cannot_be_there_is_wrong_configuration_in_every_command(
+    auroramon: Command, monkeypatch: pytest.MonkeyPatch, tiny: Path, tmp_path: Path, url: str, says: str
+) -> None:
+    monkeypatch.setenv("AURORAMON_DATABASE__URL", url)
+    monkeypatch.setenv("AURORAMON_MODEL__PATH", str(tiny))
+    Path("run.toml").write_text(f'[[camera]]\nname = "a"\nfolder = "{tmp_path}"\n')
+    for words in (["status"], ["labels"], ["backfill", "run.toml"], ["run"], ["config", "check"]):
+        said = auroramon(*words, "-c", "run.toml")
+        assert said.code == 2, words
+        assert says in said.out + said.err
+        assert "secret" not in said.out + said.err

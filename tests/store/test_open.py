@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import re
 import sqlite3
 import subprocess
 import sys
@@ -17,10 +19,11 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, text
 
-from auroramon.errors import StoreBusyError, StoreError
+from auroramon.errors import ConfigError, StoreBusyError, StoreError
 from auroramon.store import migrate as migrate_module
 from auroramon.store import open_store, schema
 from auroramon.store.migrate import VERSION_TABLE
+from auroramon.store.place import obstacle
 from tests.store.station import NOW, Station, labelled, stat
 
 
@@ -117,7 +120,7 @@ def test_what_is_no_sound_database_is_refused_by_name_and_left_untouched(
     ],
 )
 def test_a_url_that_cannot_be_used_is_named_without_its_password(url: str, said: str) -> None:
-    with pytest.raises(StoreError, match=said) as caught:
+    with pytest.raises(ConfigError, match=said) as caught:
         open_store(url)
     assert "secret" not in str(caught.value)
 
@@ -130,8 +133,54 @@ def test_a_database_that_is_only_looked_at_is_not_made(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(StoreError, match=r"folder of the database .*/file/x\.db cannot be made"):
+    with pytest.raises(ConfigError, match=r"the database .*/file/x\.db cannot be there: .*/file is no folder"):
         open_store(f"sqlite:///{tmp_path}/file/x.db")
+
+
+@pytest.mark.parametrize(
+    ("mode", "of", "said"),
+    [
+        (0o555, ".", r"cannot be written: this user may not write to .* \(SQLite keeps its journal there\)"),
+        (0o666, ".", r"cannot be reached: this user may not enter"),
+        (0o444, "x.db", r"x\.db may not be written by this user"),
+        (0o000, "x.db", r"x\.db may not be read by this user"),
+    ],
+)
+def test_what_this_user_may_not_write_is_said_with_what_to_do(tmp_path: Path, mode: int, of: str, said: str) -> None:
+    folder = tmp_path / "state"
+    folder.mkdir()
+    database = folder / "x.db"
+    open_store(f"sqlite:///{database}").close()
+    for path in (folder, database):
+        path.chmod(0o777)
+    (folder / of).chmod(mode)
+    try:
+        sentence = as_nobody(tmp_path, lambda: obstacle(database, write=True))
+    finally:
+        folder.chmod(0o777)
+    assert re.search(said, sentence)
+    assert sentence.endswith("give the permission, or name another place in [database] url")
+
+
+def as_nobody(folder: Path, ask: Callable[[], str]) -> str:
+    """Root may do everything, so a child that is not root is asked."""
+    if os.geteuid() != 0:
+        return ask()
+    for parent in [folder, *folder.parents][:4]:
+        parent.chmod(parent.stat().st_mode | 0o055)
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.setuid(65534)
+            os.write(writing, ask().encode())
+        finally:
+            os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading) as stream:
+        said = stream.read()
+    os.waitpid(child, 0)
+    return said
 
 
 def test_a_locked_database_is_busy_and_works_again_afterwards(tmp_path: Path) -> None:
