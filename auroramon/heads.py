@@ -64,6 +64,10 @@ class Judgement:
     scores: Array  # (N,K) calibrated probabilities
     distance: Array  # (N,) Mahalanobis distance to the nearest class
 
+    def refused(self, threshold: float) -> NDArray[np.bool_]:
+        """Say of each of the N which is `unknown`: what is too far from every class, or no number at all."""
+        return ~(self.distance <= threshold)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MahalanobisHead:
@@ -195,12 +199,16 @@ def _softmax(logits: Array) -> Array:
     return np.ascontiguousarray((power / total).T)
 
 
+def refusal(distance: float, threshold: float) -> str:
+    """Say why a frame is `unknown`."""
+    return f"distance {distance:.2f} is beyond {threshold:.2f}"
+
+
 def _classify(found: Judgement, labels: tuple[str, ...], threshold: float) -> list[Classification]:
+    best = found.scores.argmax(axis=1).tolist()
+    rows, distances = found.scores.tolist(), found.distance.tolist()
     result = []
-    for row, distance in zip(found.scores.tolist(), found.distance.tolist(), strict=True):
-        confidence = max(row)
-        label, reason = labels[row.index(confidence)], ""
-        if not distance <= threshold:  # also true of NaN
-            label, reason = UNKNOWN, f"distance {distance:.2f} is beyond {threshold:.2f}"
-        result.append(Classification(label, confidence, tuple(row), distance, reason))
+    for row, k, distance, refused in zip(rows, best, distances, found.refused(threshold).tolist(), strict=True):
+        label, reason = (UNKNOWN, refusal(distance, threshold)) if refused else (labels[k], "")
+        result.append(Classification(label, row[k], tuple(row), distance, reason))
     return result
