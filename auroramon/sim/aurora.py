@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from auroramon.sim.fields import BLOCK, VARIANTS, FloatArray, f32, mean3, sample, smoothstep, tile
+from auroramon.sim.fields import BLOCK, FloatArray, f32, mean3, noise, rotated, smoothstep
 from auroramon.sim.geometry import EmissionGrid, SkyGeometry
+from auroramon.sim.weave import Weave, weave
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +86,7 @@ class Display:
     veils: tuple[Veil, ...] = ()
     vortices: tuple[Vortex, ...] = ()
     flow: Flow | None = None
+    weaves: tuple[Weave, ...] = ()
     hardness: float = 0.5  # 0 soft precipitation (high, red) .. 1 hard (low, purple border)
 
 
@@ -97,7 +99,7 @@ def emission(grid: EmissionGrid, display: Display, declination_deg: float, t: fl
     out = np.empty_like(grid.east)
     for i in range(0, out.size, BLOCK):
         part = slice(i, i + BLOCK)
-        x, y = _rotated(grid.east[part], grid.north[part], -declination_deg)
+        x, y = rotated(grid.east[part], grid.north[part], -declination_deg)
         out[part] = _forms(x, y, grid.pixel_km[part], display, t)
     return out
 
@@ -116,6 +118,9 @@ def _forms(x: FloatArray, y: FloatArray, pixel_km: FloatArray, display: Display,
             total += _curtain(pixel_km, x + fold * shift[0], y + fold * shift[1], curtain, t)
     for veil in display.veils:
         total += _veil(x, y, veil, t)
+    for form in display.weaves:
+        east, north = (x + np.float32(form.fold) * d for x, d in zip((x, y), shift, strict=True)) if shift else (x, y)
+        total += weave(pixel_km, east, north, form, t)
     return total
 
 
@@ -194,34 +199,23 @@ def _turn(x: FloatArray, y: FloatArray, vortex: Vortex) -> tuple[FloatArray, Flo
     return x + dx * (c - 1) - dy * s, y + dx * s + dy * (c - 1)
 
 
-def _rotated(x: FloatArray, y: FloatArray, angle_deg: float) -> tuple[FloatArray, FloatArray]:
-    c, s = np.float32(np.cos(np.radians(angle_deg))), np.float32(np.sin(np.radians(angle_deg)))
-    return x * c + y * s, y * c - x * s
-
-
-def _noise(x: FloatArray, y: FloatArray, scale_km: float, seed: int) -> FloatArray:
-    """Smooth noise whose features are about `scale_km` wide."""
-    k = np.float32(14.0 / scale_km)
-    return sample(tile("smooth", seed % VARIANTS), x * k + seed % 251, y * k + seed // 251 % 241)
-
-
 def _flow(x: FloatArray, y: FloatArray, flow: Flow, t: float) -> tuple[FloatArray, FloatArray]:
     """Displacement east and north, km: large swirls with smaller ones on them."""
     depth, size = np.float32(flow.depth_km), flow.scale_km
     x = x + np.float32(flow.drift_km_s * t)
     change = np.float32(t / flow.change_s * size)
-    north = depth * _noise(x, y + change, size, flow.seed + 11)
-    east = depth * _noise(x, y - change, size, flow.seed + 23)
-    north += np.float32(0.3) * depth * _noise(x + east, y + north, 0.38 * size, flow.seed + 29)
+    north = depth * noise(x, y + change, size, flow.seed + 11)
+    east = depth * noise(x, y - change, size, flow.seed + 23)
+    north += np.float32(0.3) * depth * noise(x + east, y + north, 0.38 * size, flow.seed + 29)
     return east, north
 
 
 def _curtain(pixel_km: FloatArray, x: FloatArray, y: FloatArray, form: Curtain, t: float) -> FloatArray:
-    u, v = _rotated(x, y, form.angle_deg)
+    u, v = rotated(x, y, form.angle_deg)
     flow = np.float32(form.drift_km_s * t)
     v = v - np.float32(form.offset_km) - np.float32(form.bend) * (u * np.float32(1e-3)) ** 2
     if form.wander_km:
-        v = v + np.float32(form.wander_km) * _noise(u + flow * np.float32(0.3), v * np.float32(0.3), 600.0, form.seed)
+        v = v + np.float32(form.wander_km) * noise(u + flow * np.float32(0.3), v * np.float32(0.3), 600.0, form.seed)
     # No form is thinner than the spacing of the grid: there it would break into dots.
     width = np.maximum(np.float32(form.width_km), pixel_km * np.float32(0.55))
     across = np.abs(v) / np.where(v < 0, width, width * np.float32(form.tail))
@@ -232,14 +226,14 @@ def _curtain(pixel_km: FloatArray, x: FloatArray, y: FloatArray, form: Curtain, 
     light, u, v, spacing = light[lit], u[lit], v[lit], pixel_km[lit]
     light *= np.float32(form.brightness) * np.sqrt(np.float32(form.width_km) / width[lit])
     if form.unevenness:
-        slow = _noise(u + flow * np.float32(0.5), v * np.float32(0.2), 260.0, form.seed + 37)
+        slow = noise(u + flow * np.float32(0.5), v * np.float32(0.2), 260.0, form.seed + 37)
         light *= np.exp(np.float32(1.1 * form.unevenness) * (slow - np.float32(0.5)))
     if form.strands:
-        thread = _noise(u * np.float32(0.12), v, form.strand_km, form.seed + 53)
+        thread = noise(u * np.float32(0.12), v, form.strand_km, form.seed + 53)
         visible = np.clip(np.float32(form.strand_km) / spacing - np.float32(0.8), 0, 1)
         light *= 1 - np.float32(form.strands) * visible * (1 - smoothstep(thread, -1.2, 1.4))
     if form.rays:
-        fine = _noise(u + flow, v * np.float32(0.15), form.ray_km * 2, form.seed + 41)
+        fine = noise(u + flow, v * np.float32(0.15), form.ray_km * 2, form.seed + 41)
         visible = np.clip(np.float32(form.ray_km) / spacing - np.float32(1.3), 0, 1)
         light *= 1 - np.float32(form.rays) * visible * (1 - smoothstep(fine, -0.8, 1.2))
     out[lit] = light
@@ -247,17 +241,17 @@ def _curtain(pixel_km: FloatArray, x: FloatArray, y: FloatArray, form: Curtain, 
 
 
 def _veil(x: FloatArray, y: FloatArray, form: Veil, t: float) -> FloatArray:
-    u, v = _rotated(x, y, form.angle_deg)
+    u, v = rotated(x, y, form.angle_deg)
     u = u + np.float32(form.drift_km_s * t)
     edge = v - np.float32(form.offset_km)
     if form.wander_km:
-        edge = edge + np.float32(form.wander_km) * _noise(u, v, 500.0, form.seed)
+        edge = edge + np.float32(form.wander_km) * noise(u, v, 500.0, form.seed)
     beyond = np.maximum(np.abs(edge) - np.float32(form.half_width_km), 0) / np.float32(form.edge_km)
     light = np.exp(-beyond * np.sqrt(beyond))
     out: FloatArray = np.zeros_like(light)
     lit = np.flatnonzero(light > _DIM)
     light, u, v = light[lit], u[lit], v[lit]
-    light *= np.float32(form.brightness) * np.exp(np.float32(0.25) * _noise(u, v, 420.0, form.seed + 5))
+    light *= np.float32(form.brightness) * np.exp(np.float32(0.25) * noise(u, v, 420.0, form.seed + 5))
     if form.patches:
         light *= 1 - np.float32(form.patches) * (1 - _patches(u, v, form, t))
     out[lit] = light
@@ -267,11 +261,11 @@ def _veil(x: FloatArray, y: FloatArray, form: Veil, t: float) -> FloatArray:
 def _patches(u: FloatArray, v: FloatArray, form: Veil, t: float) -> FloatArray:
     """Brightness of the patches of a veil, 0..1."""
     along = u / np.float32(form.stretch)
-    mottle = _noise(along, v, form.patch_km, form.seed + 7)
-    mottle += np.float32(0.5) * _noise(along, v, form.patch_km * 0.45, form.seed + 9)
+    mottle = noise(along, v, form.patch_km, form.seed + 7)
+    mottle += np.float32(0.5) * noise(along, v, form.patch_km * 0.45, form.seed + 9)
     soft = 1.6 - 1.2 * form.sharpness
     patch = smoothstep(mottle, 0.2 - soft, 0.2 + soft)
     if form.pulse_s:
-        beat = np.float32(t / form.pulse_s % 1.0) + _noise(u, v, form.patch_km * 2, form.seed + 13)
+        beat = np.float32(t / form.pulse_s % 1.0) + noise(u, v, form.patch_km * 2, form.seed + 13)
         patch *= np.float32(0.55) + np.float32(0.45) * np.cos(np.float32(2 * np.pi) * beat)
     return patch

@@ -93,8 +93,8 @@ def random_camera(rng: np.random.Generator, name: str) -> SimCamera:
     gamma = float(rng.uniform(0.38, 0.75)) if style in ("gamma", "stretched") else 1.0
     exposure = _exposure(rng, style, gamma, sensitive)
     # Signal to noise of the dark sky: real frames are cleaner than one expects, a few are much worse.
-    clean = float(np.exp(rng.normal(np.log(10 if narrow or style == "cropped" else 22), 0.7)))
-    noise = exposure / max(clean, 3.5)
+    clean = float(np.exp(rng.normal(np.log(16 if narrow or style == "cropped" else 32), 0.7)))
+    noise = exposure / max(clean, 7.0)
     share = float(rng.beta(2, 2))
     low = style != "cropped"  # whether the frame shows the lowest elevations, where obstacles and lamps are
     return SimCamera(
@@ -113,7 +113,7 @@ def random_camera(rng: np.random.Generator, name: str) -> SimCamera:
         flip=bool(rng.random() < 0.5),
         vignetting=float(rng.beta(2, 2) * 0.85),
         vignetting_power=float(rng.uniform(1.5, 5)),
-        psf=float(rng.uniform(0.002, 0.006)),
+        psf=float(rng.uniform(0.0015, 0.0055)),
         ghosts=float(rng.beta(1, 2)),
         glare=float(rng.beta(1.5, 2)),
         band=band,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -48,16 +48,28 @@ def random_clouds(rng: np.random.Generator, kind: CloudKind | None = None) -> Cl
         kind=chosen,
         cover=float(cover),
         depth=float(depth),
-        scale=float(np.exp(rng.uniform(np.log(0.7), np.log(6)))),
+        scale=float(np.exp(rng.uniform(np.log(0.4), np.log(5)))),
         stretch=float(rng.uniform(3, 8) if chosen == "cirrus" else rng.uniform(1, 2.5)),
         stretch_deg=float(rng.uniform(0, 180)),
         roughness=float(rng.uniform(0.1, 0.5) if chosen != "cumulus" else rng.uniform(0.4, 1)),
-        relief=float(rng.uniform(0.0, 0.25) if chosen == "fog" else rng.uniform(0.1, 0.6)),
-        brightness=float(10 ** rng.uniform(-0.45, 0.75)),
+        relief=float(rng.uniform(0.0, 0.25) if chosen == "fog" else rng.uniform(0.05, 1.1)),
+        brightness=float(10 ** rng.uniform(-0.6, 0.75)),
         warm=float(rng.beta(1, 1)),
         east=0.0,
         north=0.0,
         seed=int(rng.integers(1 << 30)),
+    )
+
+
+def haze(rng: np.random.Generator) -> Clouds:
+    """A sheet of thin cloud over all of the sky, through which the Moon shows as a spot and stars do not."""
+    sheet = random_clouds(rng, pick(rng, ("fog", "overcast", "cirrus"), (0.5, 0.3, 0.2)))
+    return replace(
+        sheet,
+        cover=1.25,
+        depth=float(rng.uniform(0.3, 3.5)),
+        relief=sheet.relief * 0.6,
+        brightness=min(sheet.brightness, 2.0),
     )
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from auroramon.sim.aurora import Curtain, Display, Flow, Veil, Vortex
 from auroramon.sim.dice import pick, sign, sometimes
+from auroramon.sim.weave import Weave
 
 
 def random_display(rng: np.random.Generator, label: str) -> Display:
@@ -46,32 +49,38 @@ def arc_display(rng: np.random.Generator) -> Display:
                 drift_km_s=float(rng.normal(0, 0.3)),
             )
         )
-    veils = (_background_veil(rng, offset, main * rng.uniform(0.03, 0.25)),) if rng.random() < 0.45 else ()
+    veils: tuple[Veil, ...] = ()
+    if rng.random() < 0.6:  # the glow on the equatorward side, far fainter than the arc
+        veils = (_background_veil(rng, offset - rng.uniform(0, 200), main * rng.uniform(0.03, 0.3)),)
     flow = Flow(float(rng.uniform(1, 7)), float(rng.uniform(150, 400)), 0.1, 600.0, int(rng.integers(1 << 30)))
-    return Display(tuple(arcs), veils, (), flow, float(rng.uniform(0.2, 0.7)))
+    return Display(tuple(arcs), veils, (), flow, (), float(rng.uniform(0.2, 0.7)))
 
 
 def diffuse_display(rng: np.random.Generator) -> Display:
-    """A broad glow with soft edges: veil, patches, faint stripes, or a band too wide and faint for an arc."""
-    kind = pick(rng, ("veil", "patches", "stripes", "band"), (0.27, 0.33, 0.15, 0.25))
+    """A broad glow with soft edges: veil, half a sky, patches, streaks, a broad band, or an arc that melts away."""
+    kind = pick(rng, ("veil", "half", "patches", "streaks", "band", "fading"), (0.16, 0.14, 0.24, 0.14, 0.16, 0.16))
     brightness = float(10 ** rng.uniform(-0.45, 0.75))
-    patchy = {
-        "veil": rng.uniform(0, 0.4),
-        "patches": rng.uniform(0.55, 1),
-        "stripes": rng.uniform(0.4, 0.9),
-        "band": 0.3,
-    }
-    half = {"veil": rng.uniform(120, 500), "patches": rng.uniform(150, 600), "stripes": rng.uniform(100, 350)}
+    angle, offset, hardness = float(rng.normal(0, 12)), _offset(rng), float(rng.uniform(0.3, 1))
+    if kind == "streaks":
+        ground = (_background_veil(rng, offset, brightness * rng.uniform(0.2, 0.8)),) if rng.random() < 0.6 else ()
+        return Display((), ground, (), None, (_streaks(rng, brightness, angle, offset),), hardness)
+    if kind == "fading":
+        return _fading(rng, brightness, angle, offset * 0.8)
+    half = {"veil": rng.uniform(120, 500), "half": rng.uniform(450, 900), "patches": rng.uniform(150, 600)}
+    patchy = {"veil": rng.uniform(0, 0.4), "patches": rng.uniform(0.55, 1)}
+    width = float(half.get(kind, rng.uniform(40, 95)))
+    if kind == "half":  # its edge crosses the sky, the rest lies beyond the horizon
+        offset = float(sign(rng) * width + rng.normal(0, 140))
     veil = Veil(
         brightness=brightness,
-        offset_km=_offset(rng) * (0.7 if kind == "band" else 1.0),
-        angle_deg=float(rng.normal(0, 12)),
-        half_width_km=float(half.get(kind, rng.uniform(40, 90))),
-        edge_km=float(rng.uniform(60, 180)),
+        offset_km=offset * (0.7 if kind == "band" else 1.0),
+        angle_deg=angle,
+        half_width_km=width,
+        edge_km=float(rng.uniform(50, 180)),
         wander_km=float(rng.uniform(10, 70)),
-        patches=float(patchy[kind]),
+        patches=float(patchy.get(kind, rng.uniform(0, 0.5))),
         patch_km=float(np.exp(rng.uniform(np.log(25), np.log(140)))),
-        stretch=float(rng.uniform(4, 10) if kind == "stripes" else rng.uniform(1, 3)),
+        stretch=float(rng.uniform(1, 3)),
         sharpness=float(rng.uniform(0, 0.85)),
         pulse_s=float(rng.uniform(4, 20)) if kind == "patches" and rng.random() < 0.6 else 0.0,
         seed=int(rng.integers(1 << 30)),
@@ -80,17 +89,71 @@ def diffuse_display(rng: np.random.Generator) -> Display:
     veils = [veil]
     if rng.random() < 0.5:
         veils.append(_background_veil(rng, veil.offset_km + rng.normal(0, 150), brightness * rng.uniform(0.2, 0.6)))
-    return Display((), tuple(veils), (), None, float(rng.uniform(0.3, 1)))
+    faint = (_streaks(rng, brightness * rng.uniform(0.15, 0.5), angle, offset),) if rng.random() < 0.3 else ()
+    return Display((), tuple(veils), (), None, faint, hardness)
+
+
+def _fading(rng: np.random.Generator, brightness: float, angle: float, offset: float) -> Display:
+    """A wide band that is all that is left of an arc: threads, no core, and a glow on one side nearly as bright."""
+    width = float(rng.uniform(24, 48))
+    band = Curtain(
+        brightness=brightness * float(rng.uniform(0.8, 1.5)),
+        offset_km=offset,
+        angle_deg=angle,
+        bend=float(rng.normal(-60, 50)),
+        width_km=width,
+        tail=float(rng.uniform(1.2, 3.5)),
+        wander_km=float(rng.uniform(5, 35)),
+        fold=0.0,
+        rays=sometimes(rng, 0.3, 0.1, 0.35),
+        ray_km=float(rng.uniform(15, 40)),
+        strands=sometimes(rng, 0.7, 0.2, 0.7),
+        strand_km=float(rng.uniform(10, 28)),
+        unevenness=float(rng.uniform(0.2, 1.0)),
+        centre_km=float(rng.normal(0, 300)),
+        extent_km=float(rng.uniform(500, 1500)),
+        seed=int(rng.integers(1 << 30)),
+        drift_km_s=float(rng.normal(0, 0.3)),
+    )
+    side, reach = pick(rng, (-1, 1), (0.75, 0.25)), float(rng.uniform(120, 450))
+    glow = _background_veil(rng, offset + side * reach, brightness * rng.uniform(0.45, 1.1))
+    glow = replace(glow, half_width_km=reach, angle_deg=angle, edge_km=float(rng.uniform(30, 110)))
+    return Display((band,), (glow,), (), None, (), float(rng.uniform(0.2, 0.8)))
+
+
+def _streaks(rng: np.random.Generator, brightness: float, angle: float, offset: float) -> Weave:
+    """Broad, faint, parallel streaks."""
+    return Weave(
+        brightness=float(brightness),
+        offset_km=float(offset),
+        angle_deg=float(angle + rng.normal(0, 6)),
+        half_width_km=float(rng.uniform(80, 400)),
+        edge_km=float(rng.uniform(60, 160)),
+        scale_km=float(np.exp(rng.uniform(np.log(40), np.log(130)))),
+        stretch=float(rng.uniform(4, 11)),
+        thin=float(rng.uniform(0, 0.35)),
+        fill=float(rng.uniform(0.1, 0.7)),
+        unevenness=float(rng.uniform(0.1, 0.8)),
+        fold=0.0,
+        seed=int(rng.integers(1 << 30)),
+        drift_km_s=float(rng.normal(0, 0.3)),
+    )
 
 
 def discrete_display(rng: np.random.Generator) -> Display:
     """Folded, rayed, torn or swirling forms, several at once, over a diffuse ground."""
+    kind = pick(rng, ("curtains", "weave", "both"), (0.5, 0.2, 0.3))
     main = float(10 ** rng.uniform(0.45, 1.7))
-    angle, offset = rng.normal(0, 18), _offset(rng) * 0.7
-    curtains = [_folded(rng, main, angle, offset)]
-    for _ in range(int(rng.integers(0, 4))):
-        part = main * float(rng.uniform(0.2, 1.0))
-        curtains.append(_folded(rng, part, angle + rng.normal(0, 15), offset + rng.normal(0, 130)))
+    angle, offset = float(rng.normal(0, 18)), _offset(rng) * 0.8
+    curtains = []
+    for i in range(0 if kind == "weave" else pick(rng, (1, 2, 3, 4, 6), (0.25, 0.25, 0.2, 0.15, 0.15))):
+        part = main * (1.0 if i == 0 else float(rng.uniform(0.2, 1.0)))
+        turn, away = (0.0, 0.0) if i == 0 else (float(rng.normal(0, 15)), float(rng.normal(0, 130)))
+        curtains.append(_folded(rng, part, angle + turn, offset + away))
+    weaves = []
+    for _ in range(0 if kind == "curtains" else pick(rng, (1, 2), (0.65, 0.35))):
+        part = main * float(rng.uniform(0.25, 0.7) if kind == "both" else rng.uniform(0.6, 1.2))
+        weaves.append(_filaments(rng, part, angle, offset))
     vortices = tuple(
         Vortex(
             east_km=float(rng.normal(0, 180)),
@@ -98,9 +161,9 @@ def discrete_display(rng: np.random.Generator) -> Display:
             radius_km=float(rng.uniform(50, 260)),
             turn_deg=float(sign(rng) * rng.uniform(40, 260)),
         )
-        for _ in range(pick(rng, (0, 1, 2, 3), (0.3, 0.35, 0.2, 0.15)))
+        for _ in range(pick(rng, (0, 1, 2, 3), (0.42, 0.33, 0.15, 0.1)))
     )
-    veils = (_background_veil(rng, offset, main * rng.uniform(0.02, 0.3)),) if rng.random() < 0.7 else ()
+    veils = (_background_veil(rng, offset, main * rng.uniform(0.02, 0.4)),) if rng.random() < 0.7 else ()
     scale = float(np.exp(rng.uniform(np.log(60), np.log(330))))
     flow = Flow(
         depth_km=float(scale * rng.uniform(0.22, 0.5)),
@@ -109,7 +172,26 @@ def discrete_display(rng: np.random.Generator) -> Display:
         change_s=float(rng.uniform(60, 240)),
         seed=int(rng.integers(1 << 30)),
     )
-    return Display(tuple(curtains), veils, vortices, flow, float(rng.uniform(0.2, 1)))
+    return Display(tuple(curtains), veils, vortices, flow, tuple(weaves), float(rng.uniform(0.2, 1)))
+
+
+def _filaments(rng: np.random.Generator, brightness: float, angle: float, offset: float) -> Weave:
+    """A part of the sky full of bright threads that bend together."""
+    return Weave(
+        brightness=float(brightness),
+        offset_km=float(offset + rng.normal(0, 90)),
+        angle_deg=float(angle + rng.normal(0, 15)),
+        half_width_km=float(rng.uniform(30, 320)),
+        edge_km=float(rng.uniform(20, 130)),
+        scale_km=float(np.exp(rng.uniform(np.log(22), np.log(110)))),
+        stretch=float(np.exp(rng.uniform(np.log(1.3), np.log(6)))),
+        thin=float(rng.uniform(0.45, 1)),
+        fill=float(rng.uniform(0, 0.35)),
+        unevenness=float(rng.uniform(0.4, 1)),
+        fold=float(rng.uniform(0.6, 1.3)),
+        seed=int(rng.integers(1 << 30)),
+        drift_km_s=float(rng.normal(0, 1.2)),
+    )
 
 
 def _folded(rng: np.random.Generator, brightness: float, angle: float, offset: float) -> Curtain:
@@ -156,4 +238,6 @@ def _background_veil(rng: np.random.Generator, offset: float, brightness: float)
 
 def _offset(rng: np.random.Generator) -> float:
     """Where the aurora lies, km north of the station: anywhere from horizon to horizon, oftenest near overhead."""
+    if rng.random() < 0.12:  # low above the horizon
+        return float(sign(rng) * rng.uniform(300, 650))
     return float(pick(rng, (-1, 1), (0.4, 0.6)) * abs(rng.normal(0, 190)))

@@ -91,6 +91,18 @@ def sample(values: FloatArray, x: FloatArray, y: FloatArray) -> FloatArray:
     return low
 
 
+def rotated(x: FloatArray, y: FloatArray, angle_deg: float) -> tuple[FloatArray, FloatArray]:
+    """Coordinates along axes that are turned counter-clockwise by an angle."""
+    c, s = np.float32(np.cos(np.radians(angle_deg))), np.float32(np.sin(np.radians(angle_deg)))
+    return x * c + y * s, y * c - x * s
+
+
+def noise(x: FloatArray, y: FloatArray, scale_km: float, seed: int) -> FloatArray:
+    """Smooth noise whose features are about `scale_km` wide."""
+    k = np.float32(14.0 / scale_km)
+    return sample(tile("smooth", seed % VARIANTS), x * k + seed % 251, y * k + seed // 251 % 241)
+
+
 def enlarge(values: FloatArray, shape: tuple[int, int]) -> FloatArray:
     """A smooth field at a greater size (H,W), interpolated linearly."""
     picture = Image.fromarray(f32(values)).resize((shape[1], shape[0]), Image.Resampling.BILINEAR)

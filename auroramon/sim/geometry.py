@@ -15,6 +15,8 @@ from auroramon.types import Disc
 EARTH_KM = 6371.0
 FOOT_KM = 110.0
 """Height of the map of emission; other heights are reached along the field line."""
+CROP = 0.82
+"""Part of the disc's radius in which a frame must show what it is: models cut the lowest elevations away."""
 MAP_EDGE_DEG = 89.0
 """Zenith angle at the edge of that map."""
 

@@ -12,7 +12,7 @@ from auroramon.sim import sky as night_sky
 from auroramon.sim.aurora import Display, glow
 from auroramon.sim.clouds import Clouds
 from auroramon.sim.fields import FloatArray
-from auroramon.sim.geometry import SkyGeometry
+from auroramon.sim.geometry import CROP, SkyGeometry
 from auroramon.sim.moon import Moon
 from auroramon.sim.sky import Sky
 from auroramon.sim.station import Station
@@ -72,9 +72,14 @@ def render(geometry: SkyGeometry, place: Station, scene: Scene) -> Drawn:
     light += night_sky.tint(camera, (1.3, 1.0, 0.6)) * place.lamps
     moon, moon_clear = None, 1.0
     if scene.moon:
-        moon_clear = _at_moon(geometry, scene.moon, front * deck.clear)
+        free, thin = _at_moon(geometry, scene.moon, front), 1.0
+        if scene.clouds:
+            thin = _at_moon(geometry, scene.moon, np.broadcast_to(deck.clear, geometry.shape))
+        moon_clear = free * thin
         body, flare = lunar.disc_and_glare(geometry, scene.moon)
         moon = (body + flare * geometry.inside) * np.float32(moon_clear)
+        if thin < 1:
+            moon += lunar.aureole(geometry, scene.moon, thin) * front
         light += moon
     return Drawn(
         total=light,
@@ -96,7 +101,8 @@ def _deck(geometry: SkyGeometry, place: Station, scene: Scene, air: FloatArray) 
     lit = night_sky.tint(geometry.camera, warm) * underside
     if scene.moon:
         lit = lit + lunar.moonlit_cloud(geometry, scene.moon, depth)
-    hidden = float((place.sky * (depth > 1.3)).sum() / max(place.sky.sum(), 1))
+    kept = place.sky * (geometry.disc_radius < CROP)
+    hidden = float((kept * (depth > 1.3)).sum() / max(kept.sum(), 1))
     return _Deck(clear, lit * (1 - clear), hidden)
 
 

@@ -74,6 +74,17 @@ def moonlit_cloud(geometry: SkyGeometry, moon: Moon, depth: FloatArray) -> Float
     return f32(tint(geometry.camera, (0.92, 1.0, 1.08)) * (level * forward * through))
 
 
+def aureole(geometry: SkyGeometry, moon: Moon, thin: float) -> FloatArray:
+    """The bright spot that thin cloud makes around the Moon, (C,H,W); `thin` is its transmission before the Moon.
+
+    It outlives the Moon's own disc: what is scattered by a few degrees still comes through when the disc is gone.
+    """
+    e, n, u = direction(moon)
+    away = np.degrees(np.arccos(np.clip(geometry.east * e + geometry.north * n + geometry.up * u, -1, 1)))
+    level = np.float32(500 * brightness(moon) * (1 - thin) * thin**0.3)
+    return f32(tint(geometry.camera, (1, 1, 1)) * (level * np.exp(-away / np.float32(2.6))))
+
+
 def disc_and_glare(geometry: SkyGeometry, moon: Moon) -> tuple[FloatArray, FloatArray]:
     """The Moon itself, and what the lens makes of it, each (C,H,W) and to be dimmed by clouds before the Moon."""
     camera = geometry.camera
@@ -88,7 +99,7 @@ def disc_and_glare(geometry: SkyGeometry, moon: Moon) -> tuple[FloatArray, Float
     r2 = (x + 0.5 - x0) ** 2 / scale + (y + 0.5 - y0) ** 2 / scale  # degrees squared
     level = np.float32(brightness(moon))
     wings = level * np.float32(70 + 900 * camera.glare**2) / (1 + r2 / 5.0) ** 1.25
-    core = level * np.float32(9000) * np.exp(-r2 / np.float32(2 * (1.2 + 1.5 * camera.glare) ** 2))
+    core = level * np.float32(9000 * camera.glare) * np.exp(-r2 / np.float32(2 * (0.7 + 2 * camera.glare) ** 2))
     shape = wings + core + _ghosts(geometry, x, y, x0, y0, float(level))
     white = tint(camera, (1.0, 0.98, 0.94))
     return f32(white * point), f32(white * shape)

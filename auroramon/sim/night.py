@@ -110,6 +110,7 @@ def _dimmed(display: Display, factor: float) -> Display:
         display,
         curtains=tuple(replace(c, brightness=c.brightness * factor) for c in display.curtains),
         veils=tuple(replace(v, brightness=v.brightness * factor) for v in display.veils),
+        weaves=tuple(replace(w, brightness=w.brightness * factor) for w in display.weaves),
     )
 
 
@@ -142,6 +143,7 @@ def _display(cast: _Cast, part: dict[str, float]) -> Display | None:
     return Display(
         curtains=tuple(c for display in on for c in display.curtains),
         veils=tuple(v for display in on for v in display.veils),
+        weaves=tuple(w for display in on for w in display.weaves),
         vortices=tuple(replace(v, turn_deg=v.turn_deg * breakup) for v in cast.discrete.vortices) if breakup else (),
         flow=flow,
         hardness=cast.discrete.hardness,
@@ -153,8 +155,9 @@ def _forms(cast: _Cast) -> dict[str, Display]:
 
 
 def _brightest(display: Display) -> float:
-    """Brightness of what one sees first: of the curtains, or of the veil where there is none."""
-    return max(form.brightness for form in display.curtains or display.veils)
+    """Brightness of what one sees first: of the curtains and filaments, or of the veil where there is none."""
+    sharp = [form.brightness for form in display.curtains] + [form.brightness for form in display.weaves]
+    return max(sharp or [veil.brightness for veil in display.veils])
 
 
 def _envelope(fraction: float, edges: tuple[float, ...]) -> float:

@@ -13,7 +13,7 @@ from auroramon.sim.camera import SimCamera
 from auroramon.sim.clouds import Clouds
 from auroramon.sim.displays import random_display
 from auroramon.sim.frame import SimFrame
-from auroramon.sim.geometry import SkyGeometry, sky_geometry
+from auroramon.sim.geometry import CROP, SkyGeometry, sky_geometry
 from auroramon.sim.light import Drawn, Scene, render
 from auroramon.sim.moon import Moon
 from auroramon.sim.seen import Seen
@@ -25,7 +25,7 @@ from auroramon.types import AURORA_LABELS, LABELS
 __all__ = ["UNKNOWN_KINDS", "SimFrame", "draw", "draw_unknown"]
 
 TRIES = 8
-VISIBLE = {"arc": 0.22, "discrete": 0.32, "diffuse": 0.22, "moon": 0.45, "cloudy": 0.55, "clear": 0.0}
+VISIBLE = {"arc": 0.28, "discrete": 0.32, "diffuse": 0.25, "moon": 0.45, "cloudy": 0.55, "clear": 0.0}
 """What a frame must show of its class at least: contrast for aurora and Moon, hidden share of the sky for clouds."""
 
 
@@ -82,9 +82,10 @@ def _made_visible(geometry: SkyGeometry, place: Station, label: str, drawn: Draw
 def random_scene(rng: np.random.Generator, label: str, geometry: SkyGeometry, place: Station) -> Scene:
     """The sky of a class with what else may be there, by the rules of docs/simulation.md."""
     sky = random_sky(rng, geometry.camera)
+    if label in AURORA_LABELS or label == "cloudy":  # a bright dawn outshines both
+        sky = replace(sky, sun_altitude_deg=min(sky.sun_altitude_deg, -12.0))
     if label in AURORA_LABELS:
-        sky = replace(sky, sun_altitude_deg=min(sky.sun_altitude_deg, -10.5))
-        return Scene(sky, random_display(rng, label), _few_clouds(rng, 0.12), _low_moon(rng, 0.08))
+        return Scene(sky, random_display(rng, label), _few_clouds(rng, 0.07), _low_moon(rng, 0.08))
     if label == "cloudy":
         behind = lunar.random_moon(rng) if rng.random() < 0.3 else None
         return Scene(sky, None, cloud.random_clouds(rng), behind)
@@ -92,7 +93,11 @@ def random_scene(rng: np.random.Generator, label: str, geometry: SkyGeometry, pl
         some = cloud.random_clouds(rng) if rng.random() < 0.3 else None
         if some:
             some = replace(some, cover=min(some.cover, 0.5), depth=min(some.depth, 2.0))
+        elif rng.random() < 0.4:
+            some = cloud.haze(rng)
         return Scene(sky, None, some, in_free_sky(rng, lunar.random_moon(rng), geometry, place))
+    if rng.random() < 0.12:
+        sky = replace(sky, sun_altitude_deg=float(rng.uniform(-14, -7.5)))
     return Scene(sky, None, _few_clouds(rng, 0.1), _low_moon(rng, 0.12))
 
 
@@ -100,7 +105,7 @@ def _few_clouds(rng: np.random.Generator, chance: float) -> Clouds | None:
     if rng.random() > chance:
         return None
     some = cloud.random_clouds(rng)
-    cover, depth = float(rng.uniform(0, 0.2)), min(some.depth, 1.5)
+    cover, depth = float(rng.uniform(0, 0.14)), min(some.depth, 1.5)
     return replace(some, cover=cover, depth=depth, brightness=min(some.brightness, 1.5))
 
 
@@ -117,7 +122,7 @@ def in_free_sky(
 ) -> Moon:
     """The Moon moved to where the camera sees it."""
     high = (geometry.altitude > 4) & (geometry.altitude < highest_deg)
-    free = np.flatnonzero((place.sky > 0.9) & high & (geometry.disc_radius < 0.985))
+    free = np.flatnonzero((place.sky > 0.9) & high & (geometry.disc_radius < CROP + 0.02))
     if free.size == 0:
         return moon
     at = int(free[rng.integers(free.size)])
@@ -146,11 +151,11 @@ def measure(geometry: SkyGeometry, place: Station, label: str, drawn: Drawn) -> 
 
 def _visible(label: str, truth: dict[str, float]) -> float:
     """How well the frame shows its class and nothing that would make it another; compared with VISIBLE."""
-    blob = truth["moon"] if truth["moon_clear"] > 0.02 else 0.0
+    blob = truth["moon"]
     if label in AURORA_LABELS:
         return truth["aurora"] if blob < 0.3 or truth["aurora"] > 0.4 else 0.0
     if label == "moon":
         return blob
     if label == "cloudy":
-        return truth["hidden"] if blob < 0.15 and truth["lit"] > 2 else 0.0
+        return truth["hidden"] if blob < 0.15 and truth["lit"] > 9 else 0.0
     return 0.0 if blob < 0.15 else -1.0

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from auroramon.sim import detector
 from auroramon.sim.fields import FloatArray, f32
-from auroramon.sim.geometry import SkyGeometry
+from auroramon.sim.geometry import CROP, SkyGeometry
 from auroramon.sim.station import Station
 
 _OWN_LIGHT = 0.12
@@ -20,11 +20,12 @@ class Seen:
     def __init__(self, geometry: SkyGeometry, place: Station, light: FloatArray) -> None:
         self._geometry, self._place, self._full = geometry, place, light
         self._rim = _halved(place.rim)
-        self._free: NDArray[np.bool_] = _halved(place.sky) > 0.5
+        self._kept = geometry.disc_radius < CROP
+        self._free: NDArray[np.bool_] = _halved(place.sky * self._kept) > 0.5
         self._light = _halved(light)
         self.factor = detector.exposure_factor(geometry.camera, self._light[:, self._free].mean(axis=0))
         self._x = detector.expose(geometry, self._rim, self._light, self.factor)
-        self._shown = self._tone(self._x)
+        self._shown = _grey(self._tone(self._x))
         # Every layer of light looks brighter towards the horizon: that is no form of aurora.
         self._level = f32(1 / np.clip(_halved(geometry.slant), 1, 2.5)[self._free])
 
@@ -37,7 +38,10 @@ class Seen:
         added = (np.minimum(self._x, 1) - np.minimum(without, 1))[:, self._free]
         noise = detector.noise_level(self._geometry, self._x[:, self._free])
         rest = np.maximum(without[:, self._free], 0) + noise
-        return (self._shown - self._tone(without)).max(axis=0), (added / noise).max(axis=0), (added / rest).max(axis=0)
+        signal: FloatArray = (added / noise).max(axis=0)
+        ratio: FloatArray = _grey(added) / _grey(rest)
+        change: FloatArray = self._shown - _grey(self._tone(without))
+        return change, signal, ratio
 
     def saturated(self) -> float:
         """Share of the free sky that is burnt out."""
@@ -58,7 +62,7 @@ class Seen:
         signal *= self._level
         low, high = _between(change, 0.2, 0.98)
         dim, bright = _between(signal, 0.2, 0.98)
-        dark, light = _between(self._shown.max(axis=0), 0.005, 0.995)
+        dark, light = _between(self._shown, 0.005, 0.995)
         # Against a bright sky, or in 8 bits, what takes less than a seventh of the range is hardly there.
         least = max(0.15 if self._geometry.camera.style == "gamma" else 1e-3, 0.15 * light)
         displayed = (high - low) / max(light - dark + 3 * self._grain(), least) * min((bright - dim) / 3, 1)
@@ -70,7 +74,7 @@ class Seen:
         x = np.median(self._x[:, self._free], axis=1, keepdims=True).astype(np.float32)
         camera = self._geometry.camera
         noisy = x + detector.noise_level(self._geometry, x)
-        return float((detector.tone(camera, noisy) - detector.tone(camera, x)).max())
+        return float(_grey(detector.tone(camera, noisy) - detector.tone(camera, x)).max())
 
     def _without_slope(self, values: FloatArray) -> FloatArray:
         """Values over the free sky less the plane that fits them best."""
@@ -87,14 +91,15 @@ class Seen:
         """
         if not self._free.any():
             return 0.0
-        row, col = np.unravel_index(int(part[0].argmax()), part.shape[1:])
+        row, col = np.unravel_index(int((part[0] * self._kept).argmax()), part.shape[1:])
         near = (slice(None), slice(max(row - 4, 0), row + 5), slice(max(col - 4, 0), col + 5))
         rim, camera = self._place.rim[near[1:]], self._geometry.camera
         light = self._full[near]
         with_it, without = (
-            detector.tone(camera, detector.expose(self._geometry, rim, x, self.factor)).max(axis=0)
+            _grey(detector.tone(camera, detector.expose(self._geometry, rim, x, self.factor)))
             for x in (light, light - part[near])
         )
+        with_it, without = with_it * self._kept[near[1:]], without * self._kept[near[1:]]
         sky = float(np.median(self._shown))
         room = max(1 - sky, 0.2)
         added, stands = _second(with_it - without) / room, (_second(with_it) - sky) / room
@@ -104,6 +109,13 @@ class Seen:
         """The mean signal of a part, in units of a pixel's noise."""
         _, signal, _ = self._change(part)
         return float(signal.mean()) if signal.size else 0.0
+
+
+def _grey(values: FloatArray) -> FloatArray:
+    """Luma of three channels, or the only one: what models see of a colour frame."""
+    if len(values) == 1:
+        return values[0]
+    return f32(values[0] * np.float32(0.299) + values[1] * np.float32(0.587) + values[2] * np.float32(0.114))
 
 
 def _second(values: FloatArray) -> float:

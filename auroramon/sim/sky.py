@@ -54,7 +54,7 @@ def random_sky(rng: np.random.Generator, camera: SimCamera) -> Sky:
         waves=float(camera.oh_airglow * rng.beta(1.2, 3) * (0.3 if camera.band == "nir" else 0.12)),
         wave_km=float(np.exp(rng.uniform(np.log(30), np.log(400)))),
         extinction=float(rng.uniform(0.1, 0.4)),
-        stars=float(np.exp(rng.normal(np.log(3.5), 0.7))) * (1.0 if clean else 0.35),
+        stars=float(np.exp(rng.normal(np.log(2.7), 0.7))) * (1.0 if clean else 0.35),
         star_seed=int(rng.integers(4)),
         sidereal_deg=float(rng.uniform(0, 360)),
         milky_way=float(rng.beta(1.3, 2.5) * 1.1) * (1.0 if clean else 0.35),
@@ -116,7 +116,9 @@ def twilight(geometry: SkyGeometry, sun_altitude_deg: float, sun_azimuth_deg: fl
     toward = np.exp(-((off / 62) ** 2))
     level = np.float32(10 ** ((sun_altitude_deg + 15.0) / 2.6))
     near = np.float32(9.0) * level * np.exp(-low / 13) * (0.06 + toward)
-    overhead = level * (0.25 + 0.5 * toward * np.exp(-low / 45))
+    # Overhead there is no azimuth: there the side of the Sun must not matter.
+    side = np.minimum((90 - low) / 50, 1)
+    overhead = level * (0.25 + 0.5 * (side * toward + 0.3 * (1 - side)) * np.exp(-low / 45))
     camera = geometry.camera
     return f32(tint(camera, (1.5, 0.95, 0.55)) * near + tint(camera, (0.55, 0.85, 1.6)) * overhead)
 

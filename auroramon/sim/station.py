@@ -37,6 +37,9 @@ def station(camera: SimCamera, size: int | None = None) -> Station:
     free = geometry.inside * (1 - hidden)
     r = np.minimum(geometry.disc_radius, 1)
     shade = (1 - camera.vignetting * r**camera.vignetting_power) * geometry.inside
+    if rng.random() < 0.15:  # a lens that is brighter along a ring, as flat fields of wide lenses are
+        ring = np.exp(-(((geometry.disc_radius - rng.uniform(0.6, 1.0)) / rng.uniform(0.1, 0.3)) ** 2))
+        shade = shade * (1 + np.float32(rng.uniform(0.05, 0.4)) * ring)
     if camera.dirt > 0.05:
         shade = shade * _dirt(rng, geometry)
     texture = sample(tile("cloud", camera.seed % VARIANTS), geometry.azimuth * 0.9, geometry.altitude * 2)

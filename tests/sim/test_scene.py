@@ -67,7 +67,7 @@ def test_the_moon_is_a_compact_blob_brighter_than_the_rest() -> None:
         sky = frame.pixels[geometry.disc_radius < 1].astype(float)
         bright = sky > np.median(sky) + 0.75 * (sky.max() - np.median(sky))
         compact.append(bright.mean() < 0.2)
-    assert np.mean(compact) > 0.85
+    assert np.mean(compact) > 0.7, "the rest shine through haze"
 
 
 @pytest.mark.parametrize("kind", UNKNOWN_KINDS)
