@@ -20,12 +20,12 @@ class Seen:
     def __init__(self, geometry: SkyGeometry, place: Station, light: FloatArray) -> None:
         self._geometry, self._place, self._full = geometry, place, light
         self._rim = _halved(place.rim)
-        self._kept = geometry.disc_radius < CROP
+        self._kept: NDArray[np.bool_] = geometry.disc_radius < CROP
         self._free: NDArray[np.bool_] = _halved(place.sky * self._kept) > 0.5
         self._light = _halved(light)
         self.factor = detector.exposure_factor(geometry.camera, self._light[:, self._free].mean(axis=0))
         self._x = detector.expose(geometry, self._rim, self._light, self.factor)
-        self._shown = _grey(self._tone(self._x))
+        self._shown: FloatArray = _grey(self._tone(self._x))
         # Every layer of light looks brighter towards the horizon: that is no form of aurora.
         self._level = f32(1 / np.clip(_halved(geometry.slant), 1, 2.5)[self._free])
 
@@ -114,7 +114,7 @@ class Seen:
 def _grey(values: FloatArray) -> FloatArray:
     """Luma of three channels, or the only one: what models see of a colour frame."""
     if len(values) == 1:
-        return values[0]
+        return f32(values[0])
     return f32(values[0] * np.float32(0.299) + values[1] * np.float32(0.587) + values[2] * np.float32(0.114))
 
 
