@@ -7,16 +7,18 @@ station loses a winter.
 from __future__ import annotations
 
 import os
+import pwd
 import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from auroramon.errors import ConfigError
+from auroramon.mistakes import explain
 from auroramon.preprocess import ChannelRule
 from auroramon.types import TimeSource
 
@@ -27,6 +29,14 @@ SYSTEM_CONFIG = Path("/etc/auroramon/auroramon.toml")
 
 class _Table(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _unset(value: object) -> object:
+    """Take an empty path for none, as the descriptions say."""
+    return None if value == "" else value
+
+
+OptionalPath = Annotated[Path | None, BeforeValidator(_unset)]
 
 
 class DiscSettings(_Table):
@@ -97,7 +107,7 @@ class CameraSettings(_Table):
     @model_validator(mode="after")
     def _both_coordinates(self) -> CameraSettings:
         if (self.latitude is None) != (self.longitude is None):
-            raise ValueError(f"camera {self.name}: give both latitude and longitude, or neither")
+            raise ValueError("give both latitude and longitude, or neither")
         return self
 
 
@@ -118,7 +128,7 @@ class ServerSettings(_Table):
 
 
 class ModelSettings(_Table):
-    path: Path | None = Field(None, description="Model bundle folder; empty: the model shipped with auroramon")
+    path: OptionalPath = Field(None, description="Model bundle folder; empty: the model shipped with auroramon")
     backend: Literal["auto", "onnx"] = Field("auto", description="What runs the network")
     precision: Literal["auto", "float32", "int8"] = Field(
         "auto", description="auto: int8 where the bundle has proven that its labels agree with float32"
@@ -129,7 +139,7 @@ class ModelSettings(_Table):
 
 
 class PathSettings(_Table):
-    cache: Path | None = Field(None, description="Folder for what can be made again; empty: the user's cache folder")
+    cache: OptionalPath = Field(None, description="Folder for what can be made again; empty: the user's cache folder")
 
 
 class WatchSettings(_Table):
@@ -190,11 +200,30 @@ class Settings(BaseSettings):
 
 
 def _home_folder(systemd: str, xdg: str, fallback: str) -> Path:
-    """Give the folder that systemd hands to a service, else the user's own by the XDG rules."""
+    """Give the folder that systemd hands to a service, else the user's own by the XDG rules.
+
+    Raises:
+        ConfigError: nothing says where the user is at home.
+    """
     if given := os.environ.get(systemd):
         return Path(given.split(":")[0])
-    base = os.environ.get(xdg) or str(Path.home() / fallback)
-    return Path(base) / "auroramon"
+    base = Path(os.environ.get(xdg, ""))
+    if not base.is_absolute():  # the XDG specification: "consider the path invalid and ignore it"
+        base = _home(xdg) / fallback
+    return base / "auroramon"
+
+
+def _home(xdg: str) -> Path:
+    """Give the user's home by HOME, or where that says nothing by the list of users."""
+    home = os.environ.get("HOME", "")
+    if not Path(home).is_absolute():
+        try:
+            home = pwd.getpwuid(os.getuid()).pw_dir
+        except KeyError:
+            home = ""
+    if not Path(home).is_absolute():
+        raise ConfigError(f"nothing says where this user is at home: set HOME or {xdg} to a folder's full path")
+    return Path(home)
 
 
 def state_folder() -> Path:
@@ -233,7 +262,7 @@ def load_settings(file: Path | None, overrides: Mapping[str, Mapping[str, Any]] 
         flags = {name: _with_flags(getattr(settings, name), keys) for name, keys in (overrides or {}).items()}
         return settings.model_copy(update=flags)
     except ValidationError as error:
-        raise ConfigError(_explain(error, file)) from None
+        raise ConfigError(explain(error, file, values, os.environ)) from None
     except ValueError as error:  # pydantic-settings wraps JSON mistakes in the environment
         raise ConfigError(f"environment: {error}") from None
 
@@ -266,20 +295,7 @@ def _anchor(values: dict[str, Any], base: Path) -> None:
     for table, keys in tables:
         for key in keys:
             if isinstance(table, dict) and isinstance(table.get(key), str) and table[key]:
-                table[key] = str(base / Path(table[key]).expanduser())
+                table[key] = str(base / os.path.expanduser(table[key]))  # noqa: PTH111 - Path's raises for a user who is not there
     database = values.get("database")
     if isinstance(database, dict) and isinstance(database.get("url"), str):
         database["url"] = re.sub(r"^sqlite:///(?=[^/:])", f"sqlite:///{base}/", database["url"])
-
-
-def _explain(error: ValidationError, file: Path | None) -> str:
-    lines = []
-    for item in error.errors():
-        where = ".".join(str(part) for part in item["loc"]) or "settings"
-        if item["type"] == "extra_forbidden":
-            lines.append(f"{where}: unknown setting; see `auroramon config show` for all of them")
-        elif item["type"] == "tuple_type":
-            lines.append(f"{where}: {'write [[camera]], with two brackets' if where == 'camera' else 'write a list'}")
-        else:
-            lines.append(f"{where}: {item['msg'].removeprefix('Value error, ')} (got {item['input']!r})")
-    return f"{file or 'settings'}: " + "; ".join(lines)

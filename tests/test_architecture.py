@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "auroramon"
 
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("types", "errors"),
-    ("ports", "preprocess", "config", "sim"),
+    ("ports", "preprocess", "config", "mistakes", "sim"),
     ("times", "disc", "gates", "masks", "preview", "bundle", "heads", "sky", "cameras"),
     ("readers", "backends", "sources", "store", "executors"),
     ("metrics", "labeller", "archive", "fit"),

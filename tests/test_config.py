@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import pwd
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from auroramon.config import find_config, load_settings
+from auroramon.config import find_config, load_settings, state_folder
 from auroramon.errors import ConfigError
 
 
@@ -50,7 +54,7 @@ def test_a_longitude_east_of_180_is_the_same_place_west(file: Path) -> None:
 @pytest.mark.parametrize("name", ["AURORAMON_DATABASE__ULR", "AURORAMON_DATABSE__URL", "AURORAMON_URL", "AURORAMON_"])
 def test_an_unknown_name_in_the_environment_is_refused(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(name, "x")
-    with pytest.raises(ConfigError, match=r"ulr: unknown|is no setting"):
+    with pytest.raises(ConfigError, match=rf"{name}: unknown|is no setting"):
         load_settings(None)
 
 
@@ -72,6 +76,13 @@ def test_the_names_that_are_no_settings_are_left_alone(monkeypatch: pytest.Monke
         ('[camera]\nname = "a"\n', r"write \[\[camera\]\], with two brackets"),
         ('[[camera]]\nname = "a"\npatterns = "*.png"\n', "write a list"),
         ('[[camera]]\nname = "a"\nfolder = ""\n', "is empty; name it"),
+        ('[[camera]]\nname = "gillam"\ncadence_s = -1\n', r'camera "gillam": cadence_s: should be greater than 0'),
+        ('[[camera]]\nname = "a"\n[[camera]]\nsite = "b"\n', "camera number 2: name: is needed and is not there$"),
+        ('[[camera]]\nname = "a"\nlatitude = 3\n', 'camera "a": give both latitude and longitude, or neither$'),
+        ('[[camera]]\nname = "a"\ndisc = {x = 1, y = 2, radius = -3}\n', r'"a": disc.radius: .* than 0 \(got -3\)$'),
+        ('[[camera]]\nname = "a"\ndisc = "circle"\n', r'"a": disc: write "auto", or .*120\.0} \(got \'circle\'\)$'),
+        ('[[camera]]\nname = "a"\n[[camera]]\nname = "a"\n', "counts would be added up$"),
+        ("watch = 3\n", "watch: is no table of settings"),
     ],
 )
 def test_a_wrong_value_is_named_with_its_place(tmp_path: Path, text: str, says: str) -> None:
@@ -93,3 +104,42 @@ def test_the_file_is_found_in_the_documented_order(file: Path, tmp_path: Path, m
 def test_a_file_that_is_not_there_is_said(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="there is no such file"):
         load_settings(tmp_path / "nothing.toml")
+
+
+def test_a_wrong_value_in_the_environment_is_not_blamed_on_the_file(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AURORAMON_WATCH__SETTLE_S", "soon")
+    with pytest.raises(ConfigError, match=r"environment: AURORAMON_WATCH__SETTLE_S: is no number \(got 'soon'\)"):
+        load_settings(file)
+
+
+def test_an_empty_path_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AURORAMON_MODEL__PATH", "")
+    assert load_settings(None).model.path is None
+
+
+@pytest.mark.parametrize("home", ["", "here", None])
+def test_a_home_that_says_nothing_is_looked_up_and_relative_folders_do_not_count(
+    monkeypatch: pytest.MonkeyPatch, home: str | None
+) -> None:
+    monkeypatch.delenv("STATE_DIRECTORY", raising=False)
+    monkeypatch.setenv("XDG_STATE_HOME", "state")
+    if home is None:
+        monkeypatch.delenv("HOME", raising=False)
+    else:
+        monkeypatch.setenv("HOME", home)
+    assert state_folder() == Path(pwd.getpwuid(os.getuid()).pw_dir) / ".local/state/auroramon"
+    monkeypatch.setenv("HOME", "/home/station")
+    assert state_folder() == Path("/home/station/.local/state/auroramon")
+    monkeypatch.setenv("XDG_STATE_HOME", "/var/lib")
+    assert state_folder() == Path("/var/lib/auroramon")
+
+
+def test_a_user_without_a_home_is_told_what_to_set() -> None:
+    """In containers the user is often only a number."""
+    asked = "import os; from auroramon.config import state_folder; os.setuid(987654); state_folder()"
+    if os.geteuid() != 0:
+        pytest.skip("only root may become a user that has no name")
+    done = subprocess.run([sys.executable, "-c", asked], env={"HOME": ""}, capture_output=True, text=True, check=False)
+    assert "ConfigError: nothing says where this user is at home: set HOME or XDG_STATE_HOME" in done.stderr
