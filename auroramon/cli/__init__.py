@@ -9,6 +9,7 @@ from typing import NoReturn
 import click
 
 from auroramon import __version__
+from auroramon.cli.streams import drop_output, fill_closed, why
 from auroramon.errors import AuroramonError, ConfigError
 
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -57,8 +58,10 @@ def cli() -> None:
 
 def main() -> NoReturn:
     """Run the command line; exit codes are 0 done, 1 failed or work left, 2 wrong usage or configuration."""
+    fill_closed()
     try:
         code = cli.main(standalone_mode=False)
+        sys.stdout.flush()  # here its failure can still be told
     except click.exceptions.Abort:
         click.echo("auroramon: stopped", err=True)
         sys.exit(130)
@@ -73,9 +76,10 @@ def main() -> NoReturn:
         sys.exit(1)
     except BrokenPipeError:
         # The reader of our output left, as `head` does: that is no failure of ours.
-        sys.stderr.close()
+        drop_output()
         sys.exit(0)
     except OSError as error:
-        click.echo(f"auroramon: {error.filename or 'the output'} cannot be read or written: {error.strerror}", err=True)
+        drop_output()
+        click.echo(f"auroramon: {why(error)}", err=True)
         sys.exit(1)
     sys.exit(code if isinstance(code, int) else 0)

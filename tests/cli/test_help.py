@@ -60,3 +60,27 @@ def test_a_reader_that_leaves_is_no_failure(winter: Winter) -> None:
         process.stdout.close()
         assert process.stderr.read() == b""
     assert process.returncode in (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("words", "redirected", "code", "says"),
+    [
+        (["labels"], ">&-", 1, "auroramon: the output cannot be written: it is closed\n"),
+        (["labels", "--csv"], ">&-", 1, "auroramon: the output cannot be written: it is closed\n"),
+        (["status", "--json"], ">&-", 1, "auroramon: the output cannot be written: it is closed\n"),
+        (["occurrence"], ">/dev/full", 1, "auroramon: the output cannot be read or written: No space left on device\n"),
+        (["labels", "--csv"], ">/dev/full", 1, "the output cannot be read or written: No space left on device\n"),
+        (["status"], ">&- 2>&-", 1, ""),
+        (["status"], "<&- >/dev/null 2>&-", 0, ""),
+        (["quarantine", "list"], "<&- >/dev/null", 0, ""),
+    ],
+)
+def test_an_output_that_takes_nothing_is_one_sentence(
+    winter: Winter, words: list[str], redirected: str, code: int, says: str
+) -> None:
+    command = f'"$@" {redirected}'
+    program = [sys.executable, "-m", "auroramon", *words, "-c", str(winter.config)]
+    done = subprocess.run(["sh", "-c", command, "sh", *program], capture_output=True, text=True, check=False)
+    assert done.returncode == code
+    assert done.stderr.endswith(says)
+    assert done.stderr.count("\n") == says.count("\n")
