@@ -1,12 +1,15 @@
 """Labelled frames on disk, as training reads them: grey, unstretched, camera by camera.
 
 A cache folder holds one folder per split and camera with `pixels.npy` (N,H,W) uint16, memory-mapped when read, and
-`rows.npz` with what is known of each frame. `index.json` is written last: a folder without it is not finished.
+`rows.npz` with what is known of each frame; the frames of a manifest lie in a pool (`train/pool.py`) and `rows.npz` says
+where. `index.json` is written last: a folder without it is not finished.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,16 +26,23 @@ INDEX = "index.json"
 TARGETS = (*LABELS, UNKNOWN)
 """Names of the targets: a model's classes, then what it should refuse."""
 
+SPLITS_LEARNT = ("train", "heads", "calibrate")
+"""Splits that anything is learnt from; `evaluate` is the other."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CameraFrames:
-    """The frames of one camera."""
+    """The frames of one camera, or of one block or night of it: what a split keeps together."""
 
     camera: str
     pixels: NDArray[np.uint16]  # (N,H,W) grey counts; 8-bit frames times 257
     targets: NDArray[np.intp]  # (N,) position in TARGETS
     discs: NDArray[np.float64]  # (N,3) x, y, radius in pixels, as `Disc`
     groups: NDArray[np.intp]  # (N,) frames of one group are neighbours in time: never in two splits
+    taken: NDArray[np.intp] | None = None  # (N,) position in pixels; None: all of them, in their order
+    positions: NDArray[np.float64] | None = None  # (N,) grow with time; None: nothing is known
+    digests: NDArray[np.uint64] | None = None  # (N,) of the pixels; None: to be worked out
+    origin: str = ""  # the camera, where `camera` is a block or night of one
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,7 +69,8 @@ class FrameSet:
         for camera in self.cameras:
             if number < len(camera.targets):
                 x, y, radius = camera.discs[number].tolist()
-                return camera.pixels[number], Disc(x, y, radius, origin="configured")
+                row = number if camera.taken is None else int(camera.taken[number])
+                return camera.pixels[row], Disc(x, y, radius, origin="configured")
             number -= len(camera.targets)
         raise IndexError(number)
 
@@ -78,9 +89,38 @@ def write_camera(folder: Path, frames: CameraFrames) -> None:
     """Write the frames of one camera, complete or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
     np.save(folder / "pixels.npy", frames.pixels)
+    _write_rows(folder, frames, {"digests": pixel_digests(frames)})
+
+
+def refer_to_camera(folder: Path, frames: CameraFrames, store: Path) -> None:
+    """Write where the frames of one camera, block or night lie in a store of pixels (`train.pool`)."""
+    folder.mkdir(parents=True, exist_ok=True)
+    assert frames.taken is not None  # noqa: S101 - or there would be no store
+    shape = np.array(frames.pixels.shape[1:])
+    beside = os.path.relpath(store, folder)
+    _write_rows(folder, frames, {
+        "taken": frames.taken, "store": np.array(beside), "shape": shape, "origin": np.array(frames.origin),
+        "positions": frames.positions, "digests": pixel_digests(frames),
+    })  # fmt: skip
+
+
+def _write_rows(folder: Path, frames: CameraFrames, more: dict[str, Any]) -> None:
     scratch = folder / "rows.tmp.npz"
-    np.savez(scratch, targets=frames.targets, discs=frames.discs, groups=frames.groups)
+    np.savez(scratch, targets=frames.targets, discs=frames.discs, groups=frames.groups, **more)
     scratch.rename(folder / "rows.npz")
+
+
+def pixel_digests(frames: CameraFrames) -> NDArray[np.uint64]:
+    """Give (N,) digests of the pixels: frames that share one are copies."""
+    if frames.digests is not None:
+        return frames.digests
+    rows = range(len(frames.targets)) if frames.taken is None else frames.taken.tolist()
+    return np.array([pixel_digest(frames.pixels[row]) for row in rows], dtype=np.uint64)
+
+
+def pixel_digest(counts: NDArray[np.uint16]) -> int:
+    """Give a digest of (H,W) counts."""
+    return int.from_bytes(hashlib.blake2b(counts.tobytes(), digest_size=8).digest(), "little")
 
 
 def is_written(folder: Path) -> bool:
@@ -110,15 +150,25 @@ def read_split(folder: Path, split: str) -> FrameSet:
     """
     if read_index(folder) is None:
         raise ConfigError(f"{folder} holds no finished frames: run `python -m train simulate RUN` first")
-    return FrameSet(tuple(_read_camera(path) for path in sorted((folder / split).iterdir()) if is_written(path)))
+    inside = sorted((folder / split).iterdir()) if (folder / split).is_dir() else []
+    return FrameSet(tuple(_read_camera(path) for path in inside if is_written(path)))
 
 
 def _read_camera(folder: Path) -> CameraFrames:
     with np.load(folder / "rows.npz", allow_pickle=False) as rows:
+        pixels: NDArray[np.uint16]
+        if "store" in rows:
+            pixels = np.memmap(folder / str(rows["store"]), np.uint16, "r").reshape(-1, *rows["shape"])
+        else:
+            pixels = np.load(folder / "pixels.npy", mmap_mode="r", allow_pickle=False)
         return CameraFrames(
             camera=folder.name,
-            pixels=np.load(folder / "pixels.npy", mmap_mode="r", allow_pickle=False),
+            pixels=pixels,
             targets=rows["targets"],
             discs=rows["discs"],
             groups=rows["groups"],
+            taken=rows["taken"] if "taken" in rows else None,
+            positions=rows["positions"] if "positions" in rows else None,
+            digests=rows["digests"] if "digests" in rows else None,
+            origin=str(rows["origin"]) if "origin" in rows else folder.name,
         )

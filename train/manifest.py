@@ -1,0 +1,146 @@
+"""A manifest: which frame of which file has which label, and what it must not be parted from.
+
+A CSV file with one line a frame:
+
+    file       path of the file, relative to the manifest or absolute
+    index      position of the frame in its file, from 0
+    label      one of the classes, or `unknown` for what is no sky
+    camera     which camera took it
+    night      observing night, YYYY-MM-DD; empty where it is not known
+    block      frames of one block are kept together; empty: blocks are made of consecutive frames
+    position   grows with time: seconds since 1970, or the number of an image in its series; empty where not known
+    x,y,radius the disc of sky, in pixels; empty: found in the first frame of the file, as in serving
+    grey       luma, red, green or blue: how colour becomes grey
+    published  one letter for each published split: 1 to train on, 0 to judge by; empty where there is none
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import get_args
+
+from auroramon.errors import ConfigError
+from auroramon.preprocess import ChannelRule
+from auroramon.types import Disc
+from train.frames import TARGETS
+
+COLUMNS = ("file", "index", "label", "camera", "night", "block", "position", "x", "y", "radius", "grey", "published")
+NEEDED = frozenset({"file", "label"})
+RULES: dict[str, ChannelRule] = {rule: rule for rule in get_args(ChannelRule)}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One labelled frame; the fields are the columns."""
+
+    file: str
+    label: str
+    index: int = 0
+    camera: str = "default"
+    night: str = ""
+    block: str = ""
+    position: float | None = None
+    disc: Disc | None = None
+    grey: ChannelRule = "luma"
+    published: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """The rows of a file, in its order."""
+
+    path: Path
+    rows: tuple[Row, ...]
+
+    @property
+    def digest(self) -> str:
+        """sha256 of what the file says."""
+        return hashlib.sha256(self.path.read_bytes()).hexdigest()
+
+    def file_of(self, row: Row) -> Path:
+        return self.path.parent / row.file
+
+
+def write_manifest(path: Path, rows: Sequence[Row]) -> Manifest:
+    """Write a manifest, complete or not at all."""
+    if not rows:
+        raise ConfigError(f"there is no labelled frame for {path}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    scratch = path.with_name(path.name + ".tmp")
+    with scratch.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        writer.writerows(_cells(row) for row in rows)
+    scratch.replace(path)
+    return Manifest(path, tuple(rows))
+
+
+def _cells(row: Row) -> list[object]:
+    disc = ["", "", ""] if row.disc is None else [f"{v:g}" for v in (row.disc.x, row.disc.y, row.disc.radius)]
+    position = "" if row.position is None else f"{row.position:.10g}"
+    return [row.file, row.index, row.label, row.camera, row.night, row.block, position, *disc, row.grey, row.published]
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Read a manifest; columns may be missing, but `file` and `label`.
+
+    Raises:
+        ConfigError: it cannot be read, or a line says what no manifest may say; the line is named.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            reader = csv.DictReader(file)
+            columns = set(reader.fieldnames or ())
+            if not columns >= NEEDED or columns - set(COLUMNS):
+                raise ConfigError(f"{path} is no manifest: its header must name file and label, and may name "
+                                  f"{', '.join(c for c in COLUMNS if c not in NEEDED)}")  # fmt: skip
+            rows = tuple(_row(path, reader.line_num, cells) for cells in reader)
+    except OSError as error:
+        raise ConfigError(f"the manifest {path} cannot be read: {error.strerror}") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ConfigError(f"the manifest {path} is no CSV file: {error}") from error
+    if not rows:
+        raise ConfigError(f"the manifest {path} lists no frame")
+    return Manifest(path, rows)
+
+
+def _row(path: Path, line: int, cells: dict[str, str | None]) -> Row:
+    try:
+        return parse_row({name: value or "" for name, value in cells.items() if name})
+    except ValueError as error:
+        raise ConfigError(f"{path}, line {line}: {error}") from error
+
+
+def parse_row(cells: dict[str, str]) -> Row:
+    """Give a row from its cells.
+
+    Raises:
+        ValueError: a cell cannot mean what its column says.
+    """
+    label, grey, published = cells["label"], cells.get("grey") or "luma", cells.get("published", "")
+    if label not in TARGETS:
+        raise ValueError(f"'{label}' is no label; the labels are {', '.join(TARGETS)}")
+    if not cells["file"]:
+        raise ValueError("no file is named")
+    if grey not in RULES:
+        raise ValueError(f"grey is '{grey}', not one of {', '.join(RULES)}")
+    if set(published) - {"0", "1"}:
+        raise ValueError(f"published is '{published}', which holds more than 0 and 1")
+    x, y, radius = (cells.get(name, "") for name in ("x", "y", "radius"))
+    position = cells.get("position", "")
+    return Row(
+        file=cells["file"],
+        label=label,
+        index=int(cells.get("index") or 0),
+        camera=cells.get("camera") or "default",
+        night=cells.get("night", ""),
+        block=cells.get("block", ""),
+        position=float(position) if position else None,
+        disc=Disc(float(x), float(y), float(radius), origin="configured") if x or y or radius else None,
+        grey=RULES[grey],
+        published=published,
+    )

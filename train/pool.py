@@ -1,0 +1,139 @@
+"""The frames of a manifest, read once through auroramon's readers and kept as training needs them.
+
+A pool folder holds `shape-HxW.u16`, the grey counts of all frames of one size, one after the other, and `rows.npz`
+with where each row of the manifest lies. `index.json` is written last.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from auroramon.disc import find_disc
+from auroramon.errors import ConfigError
+from auroramon.readers import read_frames
+from auroramon.types import Disc, RawFrame
+from train.frames import grey_counts, pixel_digest, read_index, write_index
+from train.manifest import Manifest, Row
+
+ROWS = "rows.npz"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pool:
+    """Where the frames of a manifest lie; N rows, in the manifest's order."""
+
+    folder: Path
+    digest: str  # of all that is in it: manifest and pixels
+    shapes: NDArray[np.intp]  # (N,2) height and width
+    places: NDArray[np.intp]  # (N,) position among the frames of its shape
+    discs: NDArray[np.float64]  # (N,3)
+    digests: NDArray[np.uint64]  # (N,) of the pixels: two equal ones are copies
+
+    def pixels(self, height: int, width: int) -> NDArray[np.uint16]:
+        """Give all frames of one shape, memory-mapped."""
+        return np.memmap(store_of(self.folder, height, width), np.uint16, "r").reshape(-1, height, width)
+
+
+def store_of(folder: Path, height: int, width: int) -> Path:
+    """Give the file that holds the frames of one shape."""
+    return folder / f"shape-{height}x{width}.u16"
+
+
+def pool_of(work: Path, manifest: Manifest, progress: Callable[[int, int], None]) -> Pool:
+    """Give the pool of a manifest, made if it is not there or a file has changed since.
+
+    Raises:
+        FrameError: a file holds no frame that can be read.
+        ConfigError: a row names a frame that its file does not have, or pixels that are not square.
+    """
+    folder = work / f"pool-{_key(manifest)[:12]}"
+    if read_index(folder) is None:
+        folder.mkdir(parents=True, exist_ok=True)
+        _Writing(folder, len(manifest.rows)).write(manifest, progress)
+    with np.load(folder / ROWS, allow_pickle=False) as rows:
+        index = read_index(folder)
+        assert index is not None  # noqa: S101 - it was written above
+        return Pool(folder, index["digest"], rows["shapes"], rows["places"], rows["discs"], rows["digests"])
+
+
+def _key(manifest: Manifest) -> str:
+    """Give a digest of the manifest and of size and mtime of its files."""
+    key = hashlib.sha256(manifest.digest.encode())
+    for name in dict.fromkeys(row.file for row in manifest.rows):
+        path = manifest.path.parent / name
+        try:
+            stat = path.stat()
+        except OSError as error:
+            raise ConfigError(f"{path}, listed in {manifest.path}, cannot be read: {error.strerror}") from error
+        key.update(json.dumps([name, stat.st_size, stat.st_mtime_ns]).encode())
+    return key.hexdigest()
+
+
+class _Writing:
+    """A pool while it is being written."""
+
+    def __init__(self, folder: Path, count: int) -> None:
+        self._folder = folder
+        self._shapes = np.zeros((count, 2), dtype=np.intp)
+        self._places = np.zeros(count, dtype=np.intp)
+        self._discs = np.zeros((count, 3))
+        self._digests = np.zeros(count, dtype=np.uint64)
+        self._files: dict[tuple[int, int], IO[bytes]] = {}
+        self._held: dict[tuple[int, int], int] = {}
+
+    def write(self, manifest: Manifest, progress: Callable[[int, int], None]) -> None:
+        count = len(manifest.rows)
+        try:
+            for done, (number, row, raw, disc) in enumerate(_frames(manifest), start=1):
+                self._add(number, row, raw, row.disc or disc)
+                progress(done, count)
+        finally:
+            for file in self._files.values():
+                file.close()
+        np.savez(
+            self._folder / ROWS, shapes=self._shapes, places=self._places, discs=self._discs, digests=self._digests
+        )
+        digest = hashlib.sha256(manifest.digest.encode() + self._digests.tobytes()).hexdigest()
+        write_index(self._folder, {"kind": "pool", "digest": digest, "frames": count})
+
+    def _add(self, number: int, row: Row, raw: RawFrame, disc: Disc) -> None:
+        counts = grey_counts(np.clip(raw.pixels, 0, 65535) if raw.pixels.dtype.kind == "f" else raw.pixels, row.grey)
+        shape = (counts.shape[0], counts.shape[1])
+        if shape not in self._files:
+            self._files[shape], self._held[shape] = store_of(self._folder, *shape).open("wb"), 0
+        self._files[shape].write(counts.tobytes())
+        self._shapes[number], self._places[number] = shape, self._held[shape]
+        self._discs[number] = disc.x, disc.y, disc.radius
+        self._digests[number] = pixel_digest(counts)
+        self._held[shape] += 1
+
+
+def _frames(manifest: Manifest) -> Iterator[tuple[int, Row, RawFrame, Disc]]:
+    """Give each row with its frame and the disc of its file, file by file."""
+    order = sorted(range(len(manifest.rows)), key=lambda n: (manifest.rows[n].file, manifest.rows[n].index))
+    for _, numbers in groupby(order, key=lambda n: manifest.rows[n].file):
+        wanted = list(numbers)
+        path = manifest.file_of(manifest.rows[wanted[0]])
+        disc: Disc | None = None
+        for raw in read_frames(path):
+            if raw.pixel_aspect != 1.0:
+                raise ConfigError(f"{path}: its pixels are not square, and training reads only square ones")
+            if disc is None and manifest.rows[wanted[0]].disc is None:
+                disc = find_disc(raw.pixels)
+            while wanted and manifest.rows[wanted[0]].index == raw.index:
+                number = wanted.pop(0)
+                row = manifest.rows[number]
+                yield number, row, raw, row.disc or disc or find_disc(raw.pixels)
+            if not wanted:
+                break
+        if wanted:
+            raise ConfigError(f"{path} has no frame {manifest.rows[wanted[0]].index}, which {manifest.path} lists")
