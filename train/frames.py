@@ -1,8 +1,8 @@
 """Labelled frames on disk, as training reads them: grey, unstretched, camera by camera.
 
 A cache folder holds one folder per split and camera with `pixels.npy` (N,H,W) uint16, memory-mapped when read, and
-`rows.npz` with what is known of each frame; the frames of a manifest lie in a pool (`train/pool.py`) and `rows.npz` says
-where. `index.json` is written last: a folder without it is not finished.
+`rows.npz` with what is known of each frame; the frames of a manifest lie in a pool (`train/pool.py`), and `rows.npz`
+says where. `index.json` is written last: a folder without it is not finished.
 """
 
 from __future__ import annotations
@@ -167,8 +167,8 @@ def _read_camera(folder: Path) -> CameraFrames:
             targets=rows["targets"],
             discs=rows["discs"],
             groups=rows["groups"],
-            taken=rows["taken"] if "taken" in rows else None,
-            positions=rows["positions"] if "positions" in rows else None,
-            digests=rows["digests"] if "digests" in rows else None,
+            taken=rows.get("taken"),
+            positions=rows.get("positions"),
+            digests=rows.get("digests"),
             origin=str(rows["origin"]) if "origin" in rows else folder.name,
         )
