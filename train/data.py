@@ -40,14 +40,23 @@ class VariedFrames(Dataset[tuple[Tensor, int]]):
 
 
 class BalancedBatches(Sampler[list[Sight]]):
-    """Batches with equally many frames of each class; an epoch is about as many looks as there are frames."""
+    """Batches with equally many frames of each class, and some that are no sky.
 
-    def __init__(self, targets: NDArray[np.intp], batch: int, seed: int, size: int) -> None:
+    An epoch is about as many looks as there are frames with a class.
+
+    Raises:
+        ValueError: a class has no frames, or frames that are no sky are wanted and there are none.
+    """
+
+    def __init__(self, targets: NDArray[np.intp], batch: int, seed: int, size: int, strange: int = 0) -> None:
         self._members = [np.flatnonzero(targets == k) for k in range(len(LABELS))]
+        self._strange = np.flatnonzero(targets >= len(LABELS))
         if min(map(len, self._members)) == 0:
             raise ValueError("a class has no training frames")
-        self._each = batch // len(LABELS)
-        self._count = max(1, len(targets) // (self._each * len(LABELS)))
+        if strange and not len(self._strange):
+            raise ValueError(f"each batch shall have {strange} frames that are no sky, but there are none")
+        self._each, self._strange_each = batch // len(LABELS), strange
+        self._count = max(1, sum(map(len, self._members)) // (self._each * len(LABELS)))
         self._seed = seed
         self.epoch = 0
         self.size = size
@@ -58,9 +67,11 @@ class BalancedBatches(Sampler[list[Sight]]):
     def __iter__(self) -> Iterator[list[Sight]]:
         rng = np.random.default_rng((self._seed, self.epoch))
         order = [_endless(rng, members, self._count * self._each) for members in self._members]
+        if self._strange_each:
+            order.append(_endless(rng, self._strange, self._count * self._strange_each))
         for batch in range(self._count):
-            part = slice(batch * self._each, (batch + 1) * self._each)
-            yield [(self._seed, self.epoch, int(n), self.size) for numbers in order for n in numbers[part]]
+            parts = (numbers.reshape(self._count, -1)[batch] for numbers in order)
+            yield [(self._seed, self.epoch, int(n), self.size) for numbers in parts for n in numbers]
 
 
 def _endless(rng: np.random.Generator, members: NDArray[np.intp], count: int) -> NDArray[np.intp]:

@@ -99,7 +99,9 @@ class _Training:
         )
         self._loss: nn.Module = build_loss(run.loss)
         self._optimiser = torch.optim.AdamW(self._net.parameters(), lr=run.fit.lr, weight_decay=run.fit.weight_decay)
-        self._sampler = BalancedBatches(frames.targets, run.fit.batch, run.fit.seed, run.preprocess.size)
+        self._sampler = BalancedBatches(
+            frames.targets, run.fit.batch, run.fit.seed, run.preprocess.size, run.fit.strange
+        )
         self._batches: DataLoader[tuple[Tensor, int]] = training_batches(
             frames, run.preprocess.spec(), run.augment, self._sampler, run.fit.workers
         )

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
+from auroramon.types import LABELS
 from train.runfile import LossTable
 
 
@@ -26,8 +28,19 @@ class TripletLoss(nn.Module):
 
     def forward(self, embeddings: Tensor, targets: Tensor) -> Tensor:
         """Give the mean over the triplets that violate the margin, of (N,D) embeddings and (N,) targets."""
-        loss: Tensor = self._loss(embeddings, targets, self._miner(embeddings, targets))
+        own = each_its_own(targets)
+        loss: Tensor = self._loss(embeddings, own, self._miner(embeddings, own))
         return loss
+
+
+def each_its_own(targets: Tensor) -> Tensor:
+    """Give (N,) targets in which every frame that is no sky is a class of its own.
+
+    So it is pushed away from the classes, but never pulled towards anything: what is no sky has nothing in common
+    (outlier exposure: Hendrycks, Mazeika & Dietterich 2019).
+    """
+    alone = len(LABELS) + torch.arange(len(targets), device=targets.device)
+    return torch.where(targets < len(LABELS), targets, alone)
 
 
 def build_loss(table: LossTable) -> nn.Module:

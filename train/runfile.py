@@ -29,7 +29,7 @@ class DataTable(_Table):
     seed: int
     cameras: dict[Split, int]  # how many
     frames: int = Field(ge=6)  # of each camera, the classes in turn
-    unknown: int = Field(ge=0)  # frames that are no sky, of each camera of `calibrate` and `evaluate`
+    unknown: int = Field(ge=0)  # frames that are no sky, of each camera of `train`, `calibrate` and `evaluate`
     sizes: tuple[int, ...]  # shorter side of the simulated frames, pixels; each camera has one of them
     green_share: float = Field(ge=0, le=1)  # of the colour frames that are read by their green plane instead of luma
 
@@ -80,6 +80,7 @@ class FitTable(_Table):
     seed: int
     epochs: int = Field(ge=1)
     batch: int = Field(ge=12)  # rounded down to a multiple of the classes
+    strange: int = Field(ge=0)  # frames that are no sky in each batch, beside `batch`, pushed away from every class
     lr: float = Field(gt=0)
     warmup: float = Field(ge=0, lt=1)  # part of the steps in which the rate rises
     schedule: Literal["constant", "cosine"]

@@ -105,7 +105,7 @@ def _plans(folder: Path, data: DataTable) -> list[CameraPlan]:
                     seed=(data.seed, number, camera),
                     size=data.sizes[camera % len(data.sizes)],
                     frames=data.frames,
-                    unknown=data.unknown if split in {"calibrate", "evaluate"} else 0,
+                    unknown=data.unknown if split != "heads" else 0,
                     green_share=data.green_share,
                 )
             )

@@ -52,6 +52,7 @@ miner_margin = 0.2
 seed = 1
 epochs = 2
 batch = 12
+strange = 4
 lr = 1e-3
 warmup = 0.1
 schedule = "cosine"
@@ -99,7 +100,7 @@ def frames(tmp_path: Path, run: Run) -> Path:
     rng = np.random.default_rng(0)
     for split in SPLITS:
         for camera in range(run.data.cameras[split]):
-            unknown = run.data.unknown if split in {"calibrate", "evaluate"} else 0
+            unknown = run.data.unknown if split != "heads" else 0
             names = [TARGETS[k % 6] for k in range(2 * run.data.frames)] + ["unknown"] * unknown
             write_camera(
                 folder / split / f"{split}-{camera:03d}",

@@ -85,15 +85,27 @@ def test_flat_and_saturated_frames_are_varied_without_harm(run: Run) -> None:
 
 def test_batches_are_balanced_and_see_every_frame_of_a_balanced_set(train_frames: FrameSet) -> None:
     targets = train_frames.targets
+    known = train_frames.only(range(6))
     sampler = BalancedBatches(targets, batch=12, seed=1, size=32)
     batches = list(sampler)
-    assert len(batches) == len(sampler) == len(targets) // 12
+    assert len(batches) == len(sampler) == len(known) // 12
     for batch in batches:
         assert np.bincount(targets[[number for _, _, number, _ in batch]]).tolist() == [2] * 6
     seen = sorted(number for batch in batches for _, _, number, _ in batch)
-    assert seen == list(range(len(targets)))
+    assert seen == known.tolist()
     sampler.epoch = 1
     assert list(sampler) != batches
+
+
+def test_each_batch_has_frames_that_are_no_sky_where_a_run_wants_them(train_frames: FrameSet) -> None:
+    targets = train_frames.targets
+    for batch in BalancedBatches(targets, batch=12, seed=1, size=32, strange=4):
+        assert np.bincount(targets[[number for _, _, number, _ in batch]]).tolist() == [2] * 6 + [4]
+
+
+def test_no_sky_wanted_where_there_is_none_is_refused() -> None:
+    with pytest.raises(ValueError, match="no sky, but there are none"):
+        BalancedBatches(np.arange(6), batch=12, seed=1, size=32, strange=1)
 
 
 def test_a_class_without_frames_is_refused() -> None:

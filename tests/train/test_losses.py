@@ -55,6 +55,17 @@ def test_classes_far_apart_cost_nothing() -> None:
     assert float(build_loss(table("all"))(on_circle(0, 1, 180, 181), targets)) == 0
 
 
+def test_what_is_no_sky_is_pushed_away_but_never_pulled_together() -> None:
+    sky = torch.tensor([0, 0, 6, 6])
+    loss = build_loss(table("all"))
+    # Two frames that are no sky may lie anywhere, if only they are far from the class
+    assert float(loss(on_circle(0, 1, 120, 240), sky)) == 0
+    # Each of them is a negative of both frames of the class
+    found = float(loss(on_circle(0, 20, 21, 200), sky))
+    assert found == pytest.approx(slow(on_circle(0, 20, 21, 200), torch.tensor([0, 0, 8, 9]), "all"), rel=1e-6)
+    assert found > 0
+
+
 def test_one_known_triplet() -> None:
     targets = torch.tensor([0, 0, 1])
     # Chords: 60 degrees is 1, 90 degrees is the root of 2; from the anchor at 0 the negative is nearer by that.

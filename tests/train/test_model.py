@@ -44,7 +44,8 @@ def test_simulated_frames_hold_every_class_and_share_no_camera(run_file: Path, r
     splits = {split: read_split(folder, split) for split in SPLITS}
     names = [camera.camera for split in splits.values() for camera in split.cameras]
     assert len(names) == len(set(names)) == 7
-    assert np.bincount(splits["train"].targets).tolist() == [4, 4, 4, 4, 4, 4]
+    assert np.bincount(splits["train"].targets).tolist() == [4, 4, 4, 4, 4, 4, 6]
+    assert np.bincount(splits["heads"].targets).tolist() == [2] * 6
     assert np.bincount(splits["evaluate"].targets).tolist() == [4, 4, 4, 4, 4, 4, 6]
     counts, disc = splits["train"].frame(3)
     assert counts.dtype == np.uint16
