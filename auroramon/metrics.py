@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import os
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import fields
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from threading import Lock
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector
 from prometheus_client.exposition import generate_latest
 
+from auroramon.sky import dark_seconds, sun_altitude
 from auroramon.sources.watch import WatchState
-from auroramon.store.results import Committed, FileAccount
-from auroramon.types import UNKNOWN, FileOutcome, Outcome
+from auroramon.store.results import CameraPlace, CameraStatus, Committed, FileAccount
+from auroramon.types import UNKNOWN, FileOutcome, Health, Outcome
 
 STAGE_BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
 LATENCY_BUCKETS = (0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 60, 600, 3600)
 
 PARTIAL = "partial"  # labelled, but frames are missing or were duplicates
 FAILURES = (Outcome.QUARANTINED.value, Outcome.NOT_READY.value, Outcome.CRASHED.value, PARTIAL)
+SILENCE = timedelta(hours=24)  # a camera that was silent for longer needs no exact figure
 
 
 class Metrics:
@@ -32,6 +39,11 @@ class Metrics:
         self.registry = registry
         self._newest: dict[str, float] = {}
         self._told: dict[tuple[Counter, str], int] = {}
+        self._watches: Callable[[], Iterable[WatchState]] = tuple
+        self._watched: set[tuple[str, str, str]] = set()
+        self._placed: set[str] = set()
+        self._disks: set[str] = set()
+        self._refreshing = Lock()  # two scrapes at once must not count an overflow twice
         self.frames = Counter(
             "auroramon_frames_classified_total", "Frames labelled and committed, by camera and label.",
             ["camera", "label"], registry=registry,
@@ -76,11 +88,45 @@ class Metrics:
         self.store_failures = Counter(
             "auroramon_database_failures_total", "Transactions that failed and were kept for later.", registry=registry
         )
+        self.sun = Gauge(
+            "auroramon_camera_sun_altitude_degrees", "Altitude of the Sun's centre, degrees, without refraction.",
+            ["camera"], registry=registry,
+        )  # fmt: skip
+        self.dark = Gauge(
+            "auroramon_camera_dark", "1 while the Sun is so low that frames are expected, else 0.", ["camera"],
+            registry=registry,
+        )  # fmt: skip
+        self.dark_silence = Gauge(
+            "auroramon_camera_dark_silence_seconds",
+            "Seconds of darkness since the newest labelled exposure began, at most those of the last 24 hours.",
+            ["camera"], registry=registry,
+        )  # fmt: skip
+        self.cadence = Gauge(
+            "auroramon_camera_cadence_seconds", "Seconds from frame to frame, as configured.", ["camera"],
+            registry=registry,
+        )  # fmt: skip
+        self.disk_free = Gauge(
+            "auroramon_disk_free_bytes", "Bytes that are free on the disk of a folder.", ["folder"], registry=registry
+        )
+        self.disk_size = Gauge(
+            "auroramon_disk_size_bytes", "Size in bytes of the disk of a folder.", ["folder"], registry=registry
+        )
+        self.problems = Gauge(
+            "auroramon_health_problems", "Problems that /healthz tells of, by number.", registry=registry
+        )
+        self.fallback = Gauge(
+            "auroramon_backend_fallback", "1 while the network runs on the CPU although a GPU was asked for, else 0.",
+            registry=registry,
+        )  # fmt: skip
         self.build = Info("auroramon_build", "Version of auroramon.", registry=registry)
         self.model = Info("auroramon_model", "The model in use.", registry=registry)
         self.backend = Info("auroramon_backend", "What runs the network.", registry=registry)
-        names = list(cameras)
-        for camera in names:
+        ProcessCollector(registry=registry)
+        self.begin_counting(cameras, labels)
+
+    def begin_counting(self, cameras: Iterable[str], labels: Sequence[str]) -> None:
+        """Show 0 where nothing was counted yet; also for cameras that join later."""
+        for camera in cameras:
             for label in (*labels, UNKNOWN):
                 self.frames.labels(camera, label)
             for outcome in Outcome:
@@ -118,16 +164,88 @@ class Metrics:
         self.backlog.set(account.pending)
         self.quarantine.set(account.quarantined)
 
+    def show_newest(self, cameras: Iterable[CameraStatus]) -> None:
+        """Take over from the database when each camera was last seen, so that a restart hides no silence."""
+        for camera in cameras:
+            if camera.last_frame is not None:
+                self._newest[camera.camera] = camera.last_frame.timestamp()
+                self.last_frame.labels(camera.camera).set(self._newest[camera.camera])
+
+    def show_cameras(self, places: Iterable[CameraPlace], clock: Callable[[], datetime]) -> None:
+        """Show Sun and cadence of these cameras; each figure is computed when it is asked for."""
+        for name in self._placed:
+            for gauge in (self.sun, self.dark, self.dark_silence, self.cadence):
+                _drop(gauge, name)
+        places = tuple(places)
+        self._placed = {place.name for place in places}
+        for place in places:
+            if place.cadence_s is not None:
+                self.cadence.labels(place.name).set(place.cadence_s)
+            self._show_sun(place, clock)
+
+    def _show_sun(self, place: CameraPlace, clock: Callable[[], datetime]) -> None:
+        latitude, longitude, limit = place.latitude, place.longitude, place.sun_below_deg
+        if latitude is None or longitude is None:
+            return
+        self.sun.labels(place.name).set_function(lambda: sun_altitude(clock(), latitude, longitude))
+        if limit is None:
+            return
+
+        def silence() -> float:
+            now = clock()
+            newest = datetime.fromtimestamp(self._newest.get(place.name, 0.0), UTC)
+            since = max(newest, now - SILENCE)
+            return sum(dark_seconds(since, now, latitude, longitude, limit).values()) if since < now else 0.0
+
+        self.dark.labels(place.name).set_function(lambda: float(sun_altitude(clock(), latitude, longitude) < limit))
+        self.dark_silence.labels(place.name).set_function(silence)
+
+    def follow(self, watches: Callable[[], Iterable[WatchState]], health: Callable[[], Health]) -> None:
+        """Ask these whenever the page is read: a loop that hangs must not hide that it does."""
+        self._watches = watches
+        self.problems.set_function(lambda: len(health().problems))
+
+    def watch_disk(self, folder: Path) -> None:
+        """Show how full the disk of this folder is."""
+        self._disks.add(str(folder))
+
     def show_watches(self, states: Iterable[WatchState]) -> None:
         """Show which folders are watched, and how; the counts of a watch become counters here."""
-        self.watcher_up.clear()
+        seen = set()
         for state in states:
-            self.watcher_up.labels(state.camera, str(state.folder), state.mode).set(state.up)
+            key = (state.camera, str(state.folder), state.mode)
+            seen.add(key)
+            self.watcher_up.labels(*key).set(state.up)
             for counter, total in ((self.overflows, state.overflows), (self.reconciled, state.reconciled)):
                 told = self._told.get((counter, state.camera), 0)
                 counter.labels(state.camera).inc(max(0, total - told))
                 self._told[counter, state.camera] = total
+        for key in self._watched - seen:
+            _drop(self.watcher_up, *key)
+        self._watched = seen
+
+    def _show_disks(self) -> None:
+        """Measure local disks only: a network mount that hangs would take the page with it."""
+        local = {folder for _, folder, mode in self._watched if mode == "inotify"}
+        for folder in self._disks | local:
+            try:
+                disk = os.statvfs(folder)
+            except OSError:  # the folder is away, which its watch tells
+                _drop(self.disk_free, folder)
+                _drop(self.disk_size, folder)
+                continue
+            self.disk_free.labels(folder).set(disk.f_bavail * disk.f_frsize)
+            self.disk_size.labels(folder).set(disk.f_blocks * disk.f_frsize)
 
     def page(self) -> bytes:
         """Give the text of /metrics."""
+        with self._refreshing:
+            self.show_watches(self._watches())
+            self._show_disks()
         return generate_latest(self.registry)
+
+
+def _drop(gauge: Gauge, *values: str) -> None:
+    """Show a series no more; one that is not shown anyway is no mistake."""
+    with suppress(KeyError):
+        gauge.remove(*values)

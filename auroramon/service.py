@@ -190,7 +190,6 @@ class Service:
             if self._beat >= self._next_report:
                 self._next_report = self._beat + REPORT_S
                 self._parts.metrics.show_account(self._store.account())
-                self._parts.metrics.show_watches(self._parts.watch.state())
                 # What was known already, or never becomes ready, must not stay in memory for ever.
                 self._noticed = {k: since for k, since in self._noticed.items() if self._beat - since < FORGET_S}
         except StoreBusyError as error:

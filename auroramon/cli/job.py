@@ -27,7 +27,7 @@ def begin(settings: Settings, labeller: Labeller, source: Source, settle_s: floa
     bundle = labeller.bundle
     store = open_store(settings.database_url)
     now = utc_now()
-    store.register_cameras([_place(camera) for camera in settings.camera])
+    store.register_cameras([place_of(camera) for camera in settings.camera])
     model = store.register_model(
         ModelRow(
             name=bundle.name,
@@ -50,7 +50,7 @@ def begin(settings: Settings, labeller: Labeller, source: Source, settle_s: floa
     return store, Job(run, model, source, settle_s)
 
 
-def _place(camera: CameraSettings) -> CameraPlace:
+def place_of(camera: CameraSettings) -> CameraPlace:
     """Give what the store must know of a camera; there the Sun's limit is an altitude, so below is negative."""
     return CameraPlace(
         camera.name, camera.site, camera.latitude, camera.longitude, camera.cadence_s, -camera.sun_below_deg

@@ -50,6 +50,9 @@ def run(config: Path | None, path: Path | None, precision: str | None, backend: 
     labeller = make_labeller(settings, threads)
     metrics = _metrics(settings, labeller)
     store, job = begin(settings, labeller, "live", settle_s=settings.watch.settle_s)
+    metrics.show_newest(store.camera_status())
+    if store.folder is not None:
+        metrics.watch_disk(store.folder)
     service = Service(
         Parts(
             watch,
@@ -59,6 +62,7 @@ def run(config: Path | None, path: Path | None, precision: str | None, backend: 
             metrics,
         )
     )
+    metrics.follow(watch.state, service.health)
     server = StatusServer(settings.server.listen, metrics.page, service.health) if settings.server.listen else None
     try:
         log.info(
@@ -97,11 +101,14 @@ def _watch(settings: Settings) -> FolderWatch:
 def _metrics(settings: Settings, labeller: Labeller) -> Metrics:
     from prometheus_client import CollectorRegistry, disable_created_metrics
 
+    from auroramon.cli.job import place_of
+    from auroramon.coordinator import utc_now
     from auroramon.metrics import Metrics
 
     disable_created_metrics()  # type: ignore[no-untyped-call]  # a line more for each counter, which nobody reads
     registry = CollectorRegistry()
     metrics = Metrics(registry, [camera.name for camera in settings.camera], labeller.bundle.labels)
+    metrics.show_cameras(map(place_of, settings.camera), utc_now)
     metrics.build.info({"version": __version__})
     metrics.model.info({"name": labeller.bundle.name, "digest": labeller.bundle.digest})
     metrics.backend.info(

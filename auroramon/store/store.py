@@ -16,6 +16,7 @@ import os
 import socket
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date, datetime, timedelta
+from pathlib import Path
 
 from auroramon.store import accounts, awaited, commit, expectation, ledger, queries, registry, relabel
 from auroramon.store.database import Database, connect
@@ -80,6 +81,11 @@ class Store:
     def __init__(self, database: Database) -> None:
         self._db = database
         self.place = database.place  # for messages: the file, or the URL without its password
+
+    @property
+    def folder(self) -> Path | None:
+        """Give the folder of a SQLite file, None where a server keeps the database."""
+        return Path(self._db.place).parent if self._db.sqlite else None
 
     def close(self) -> None:
         self._db.close()
