@@ -9,13 +9,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-import numpy as np
-
 from auroramon.coordinator import Coordinator, utc_now
 from auroramon.errors import StoreBusyError
 from auroramon.heads import Head
 from auroramon.ports import Executor, StopFlag
-from auroramon.store.results import Claimed, NewLabel
+from auroramon.relabel import Relabelling
+from auroramon.store.results import Claimed
 from auroramon.types import FileOutcome, FileStat, Outcome
 
 log = logging.getLogger(__name__)
@@ -110,14 +109,9 @@ class Backfill:
         Returns:
             Number of frames that got a label.
         """
-        job, store, count = self._coordinator.job, self._coordinator.store, 0
-        for batch in store.embeddings_without_label(job.model):
-            said = head.predict(np.stack([stored.vector for stored in batch]))
-            new = [NewLabel(stored.key, label) for stored, label in zip(batch, said, strict=True)]
-            count += store.add_labels(job.run, new, model=job.model)
-            if stop.is_set():
-                break
-        return count
+        job = self._coordinator.job
+        done = Relabelling(self._coordinator.store, job.run, job.model, head).work(stop)
+        return done.judged + done.refused
 
     def _batches(self, files: Iterable[FileStat], stop: StopFlag) -> Iterator[Sequence[FileStat]]:
         """Cut a list into tasks, and claim each when somebody is about to work on it: not earlier, for what is

@@ -40,6 +40,16 @@ def scaled(value: float | None, scale: float) -> int | None:
     return round(max(-_LARGEST, min(_LARGEST, value * scale)))
 
 
+def scaled_column(values: NDArray[np.float64], scale: float) -> list[int | None]:
+    """Give what `scaled` gives for each of (N,) values."""
+    absent = np.isnan(values)
+    bounded = np.clip(np.where(absent, 0.0, values * scale), -_LARGEST, _LARGEST)
+    numbers: list[int | None] = np.rint(bounded).astype(np.int64).tolist()
+    for place in np.flatnonzero(absent).tolist():
+        numbers[place] = None
+    return numbers
+
+
 def pack(values: NDArray[np.float16] | Sequence[float]) -> bytes | None:
     """Give little-endian float16, two bytes a value; None for no values."""
     return np.asarray(values, _F16).tobytes() or None

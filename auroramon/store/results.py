@@ -8,10 +8,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
-from auroramon.types import Classification, FileStat, LabelRecord, Outcome
+from auroramon.types import FileStat, LabelRecord, Outcome
 
 Source = Literal["live", "backfill", "relabel"]
 By = Literal["hour", "night", "month"]
@@ -155,20 +152,3 @@ class FrameKey:
 
     file_id: int
     frame_index: int
-
-
-@dataclass(frozen=True, slots=True)
-class StoredEmbedding:
-    """An embedding that waits for a label of another head."""
-
-    key: FrameKey
-    camera: str
-    vector: NDArray[np.float16]  # (D,)
-
-
-@dataclass(frozen=True, slots=True)
-class NewLabel:
-    """A label for a frame that the store already has."""
-
-    key: FrameKey
-    classification: Classification

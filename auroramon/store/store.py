@@ -19,9 +19,12 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 
 from auroramon.store import accounts, awaited, commit, expectation, ledger, queries, registry, relabel
+from auroramon.store.choice import EVERY, LabelChoice
 from auroramon.store.database import Database, connect
 from auroramon.store.encoding import epoch
+from auroramon.store.frames import Author
 from auroramon.store.migrate import upgrade
+from auroramon.store.relabel import EmbeddingBatch, GateWord, JudgedBatch, Which
 from auroramon.store.results import (
     By,
     CameraPlace,
@@ -29,16 +32,17 @@ from auroramon.store.results import (
     Claimed,
     Committed,
     FileAccount,
+    FrameKey,
     LabelRow,
     ModelRow,
-    NewLabel,
     OccurrenceRow,
     Offered,
     QuarantinedFile,
     Source,
-    StoredEmbedding,
 )
 from auroramon.types import FileOutcome, FileStat
+
+ALL_FRAMES = Which()
 
 
 def open_store(url: str, *, create: bool = True, busy_timeout_s: float = 30.0) -> Store:
@@ -275,7 +279,9 @@ class Store:
         with self._db.reading() as conn:
             return ledger.needing_work(conn, self._db.codes, files, model)
 
-    def embeddings_without_label(self, model: int, batch: int = 1000) -> Iterator[Sequence[StoredEmbedding]]:
+    def embeddings_without_label(
+        self, model: int, which: Which = ALL_FRAMES, batch: int = 1000
+    ) -> Iterator[EmbeddingBatch]:
         """Give batches of frames without a label of this model whose embedding is of its embedder.
 
         Each batch is a short read of its own, so labels may be added in between.
@@ -283,42 +289,46 @@ class Store:
         after = None
         while True:
             with self._db.reading() as conn:
-                found = relabel.embeddings_without_label(conn, model, batch, after)
+                found = relabel.embeddings_without_label(conn, model, which, batch, after)
+            if not found:
+                return
+            yield found
+            after = FrameKey(found.files[-1], found.indices[-1])
+
+    def gate_words_without_label(
+        self, model: int, which: Which = ALL_FRAMES, batch: int = 1000
+    ) -> Iterator[Sequence[GateWord]]:
+        """Give batches of frames without a label of this model that gates in front of its embedder refused."""
+        after = None
+        while True:
+            with self._db.reading() as conn:
+                found = relabel.gate_words_without_label(conn, model, which, batch, after)
             if not found:
                 return
             yield found
             after = found[-1].key
 
-    def add_labels(self, run: int, labels: Sequence[NewLabel], *, model: int, source: Source = "relabel") -> int:
+    def count_without_label(self, model: int, which: Which = ALL_FRAMES) -> int:
+        """Count the frames that this model has not labelled."""
+        with self._db.reading() as conn:
+            return relabel.count_without_label(conn, model, which)
+
+    def add_judged(self, run: int, judged: JudgedBatch, *, model: int, source: Source = "relabel") -> int:
         """Add labels of this model to known frames; give how many were new. Adding twice is adding once."""
         with self._db.writing(durable=True) as conn:
-            return relabel.add_labels(conn, self._db.codes, run, labels, model=model, source=source)
+            return relabel.add_judged(conn, self._db.codes, Author(model, run, source), judged)
+
+    def add_gate_words(self, run: int, words: Sequence[GateWord], *, model: int, source: Source = "relabel") -> int:
+        """Add what gates said as labels of this model; give how many were new. Adding twice is adding once."""
+        with self._db.writing(durable=True) as conn:
+            return relabel.add_gate_words(conn, Author(model, run, source), words)
 
     def labels(
-        self,
-        *,
-        since: datetime | None = None,
-        until: datetime | None = None,
-        night: date | None = None,
-        camera: str | None = None,
-        label: str | None = None,
-        min_confidence: float | None = None,
-        newest_first: bool = False,
-        limit: int | None = None,
+        self, choice: LabelChoice = EVERY, *, newest_first: bool = False, limit: int | None = None
     ) -> Iterator[LabelRow]:
-        """Stream the current labels that pass every filter, by time (`since` <= time < `until`)."""
+        """Stream the current labels of a choice, by time."""
         with self._db.reading() as conn:
-            yield from queries.labels(
-                conn,
-                since=since,
-                until=until,
-                night=night,
-                camera=camera,
-                label=label,
-                min_confidence=min_confidence,
-                newest_first=newest_first,
-                limit=limit,
-            )
+            yield from queries.labels(conn, choice, newest_first=newest_first, limit=limit)
 
     def occurrence(
         self,

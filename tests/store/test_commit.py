@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
-import numpy as np
 import pytest
 
 from auroramon.errors import StoreError
 from auroramon.store import in_parts
-from auroramon.store.results import CameraPlace, NewLabel
+from auroramon.store.results import CameraPlace
 from auroramon.types import GONE, Classification, FileOutcome, Outcome
 from tests.store.station import NOW, Station, labelled, model_row, record, stack, stat
 
@@ -225,26 +224,6 @@ def test_the_promoted_model_is_shown_and_else_the_newest(station: Station) -> No
     assert [model.name for model in station.store.models()] == ["oath-2", "oath-1"]
     with pytest.raises(StoreError, match=r"no model named 'oath-9' \(it knows oath-1, oath-2"):
         station.store.promote_model("oath-9", NOW)
-
-
-def test_a_new_head_labels_from_stored_embeddings_alone(station: Station) -> None:
-    files = [stat(f"{number}.pgm", mtime=number) for number in range(3)]
-    station.commit(*(stack(file, NOW + timedelta(minutes=place)) for place, file in enumerate(files)))
-    head = station.store.register_model(model_row("new head", "embedder-a"))
-    other = station.store.register_model(model_row("other embedder", "embedder-b"))
-    assert list(station.store.embeddings_without_label(other)) == []
-    steps = 0
-    for batch in station.store.embeddings_without_label(head, batch=4):
-        assert all(stored.vector.dtype == np.float16 and stored.vector.shape == (16,) for stored in batch)
-        new = [NewLabel(stored.key, record("", label="moon").classification) for stored in batch]
-        assert station.store.add_labels(station.run, new, model=head) == len(batch)
-        assert station.store.add_labels(station.run, new, model=head) == 0
-        steps += 1
-    assert steps == 3
-    assert list(station.store.embeddings_without_label(head)) == []
-    station.store.promote_model("new head", NOW)
-    rows = list(station.store.labels())
-    assert [(row.label, row.source) for row in rows] == [("moon", "relabel")] * 9
 
 
 def test_huge_work_is_divided_into_short_transactions() -> None:

@@ -1,0 +1,100 @@
+"""Labels of another model for frames that are already known, from their stored embeddings: no image is read again.
+
+Nothing is rewritten: labels are added beside those that are there. It can be stopped or killed at any moment, and goes
+on where it was when it is called again, because a frame is asked for as long as it has no label of the model.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeVar
+
+from auroramon.coordinator import utc_now
+from auroramon.errors import StoreBusyError
+from auroramon.heads import Head
+from auroramon.ports import StopFlag
+from auroramon.store.relabel import Which, judge
+from auroramon.store.store import ALL_FRAMES, Store
+
+log = logging.getLogger(__name__)
+
+BATCH = 4000
+"""Frames of one transaction: it holds up other writers for about 50 ms."""
+
+BUSY_S = 1.0  # wait before a busy database is asked again
+HEARTBEAT_S = 30.0
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Relabelled:
+    """What was done."""
+
+    judged: int  # frames that the head labelled
+    refused: int  # frames that a gate had refused: its word stands for this model too
+
+
+class Relabelling:
+    """Adds the labels of one model.
+
+    Args:
+        store: where the embeddings are, and the labels go.
+        run: on whose behalf.
+        model: its number in the store.
+        head: of this model.
+        progress: called after each commit with what was done.
+        clock: the time now, aware UTC.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        run: int,
+        model: int,
+        head: Head,
+        progress: Callable[[Relabelled], None] = lambda _: None,
+        clock: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self._store, self._run, self._model, self._head = store, run, model, head
+        self._progress, self._clock = progress, clock
+        self._alive_at = time.monotonic()
+
+    def work(self, stop: StopFlag, which: Which = ALL_FRAMES) -> Relabelled:
+        """Label every frame that has an embedding, or the refusal of a gate, and no label of the model yet.
+
+        Raises:
+            StoreError: the database is damaged or refuses. What was committed before stays.
+        """
+        done = Relabelled(0, 0)
+        for batch in self._store.embeddings_without_label(self._model, which, BATCH):
+            judged = judge(self._head, batch)
+            new = self._patiently(lambda: self._store.add_judged(self._run, judged, model=self._model), stop)  # noqa: B023
+            done = Relabelled(done.judged + new, done.refused)
+            self._progress(done)
+            if stop.is_set():
+                return done
+        for words in self._store.gate_words_without_label(self._model, which, BATCH):
+            new = self._patiently(lambda: self._store.add_gate_words(self._run, words, model=self._model), stop)  # noqa: B023
+            done = Relabelled(done.judged, done.refused + new)
+            self._progress(done)
+            if stop.is_set():
+                return done
+        return done
+
+    def _patiently(self, write: Callable[[], int], stop: StopFlag) -> int:
+        """Write when the database lets us, and give a sign of life now and then; 0 when told to stop meanwhile."""
+        while True:
+            try:
+                if time.monotonic() - self._alive_at > HEARTBEAT_S:
+                    self._store.heartbeat(self._run, self._clock())
+                    self._alive_at = time.monotonic()
+                return write()
+            except StoreBusyError as error:
+                log.warning("waiting for the database: %s", error)
+                if stop.is_set():
+                    return 0
+                time.sleep(BUSY_S)
