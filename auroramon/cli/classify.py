@@ -110,7 +110,11 @@ def _number(value: float) -> float | None:
 
 
 def _write_line(record: LabelRecord, labels: Sequence[str]) -> None:
+    from auroramon.types import UNKNOWN
+
     said = record.classification
-    sure = "" if math.isnan(said.confidence) else f"{said.confidence:6.1%}  distance {said.distance:.1f}"
-    click.echo(f"{_time(record)}  {record.info.camera:<16} {said.label:<9} {sure:<22} "
+    # How sure the model would have been of a class that it was then denied says nothing of the `unknown`.
+    sure = "     -" if math.isnan(said.confidence) or said.label == UNKNOWN else f"{said.confidence:6.1%}"
+    far = "" if math.isnan(said.distance) else f"distance {said.distance:.1f}"
+    click.echo(f"{_time(record)}  {record.info.camera:<16} {said.label:<9} {sure}  {far:<14} "
                f"{record.info.path}[{record.info.index}]  {said.reason}".rstrip())  # fmt: skip

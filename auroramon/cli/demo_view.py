@@ -65,7 +65,7 @@ def _lines(progress: Progress, new: Sequence[LabelRow]) -> None:
 
 
 def _sure(row: LabelRow) -> str:
-    return "-" if row.confidence is None else f"{row.confidence:.0%}"
+    return "-" if row.confidence is None or row.label == UNKNOWN else f"{row.confidence:.0%}"
 
 
 def _picture(progress: Progress) -> RenderableType:

@@ -5,30 +5,30 @@ from __future__ import annotations
 import csv
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import closing
-from datetime import date, datetime
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from auroramon.cli.options import config_option, settings_of
-from auroramon.cli.params import night_date, span_options, utc_text
+from auroramon.cli.params import check_span, night_date, span_options, utc_text
 
 if TYPE_CHECKING:
+    from auroramon.store.choice import LabelChoice
     from auroramon.store.results import LabelRow
     from auroramon.store.store import Store
 
-Keep = Callable[["LabelRow"], bool]
+HUMAN = "human"
+"""Stands in the place of a model's name where a person corrected a label."""
 
 
 @click.command(short_help="Print labels from the database.")
 @span_options
 @click.option("--night", type=night_date, metavar="DATE", help="One night, by the date of the local noon before it.")
 @click.option("--camera", metavar="NAME", help="One camera.")
-@click.option("--label", "wanted", multiple=True, metavar="LABEL", help="This label; may be given several times.")
+@click.option("--label", "labels", multiple=True, metavar="LABEL", help="This label; may be given several times.")
 @click.option("--min-confidence", type=click.FloatRange(0, 1), help="At least this sure, 0 to 1.")
 @click.option("--max-confidence", type=click.FloatRange(0, 1), help="At most this sure, 0 to 1.")
 @click.option("--reason", metavar="TEXT", help="Refused for a reason that holds this text, such as daylight.")
@@ -38,19 +38,24 @@ Keep = Callable[["LabelRow"], bool]
 @click.option("--csv", "as_csv", is_flag=True, help="CSV with a column for every score.")
 @click.option("--json", "as_json", is_flag=True, help="JSON lines.")
 @config_option
-def labels(config: Path | None, as_csv: bool, as_json: bool, limit: int | None, **chosen: Any) -> int:
+def labels(
+    config: Path | None, as_csv: bool, as_json: bool, newest_first: bool, limit: int | None, **chosen: Any
+) -> int:
     """Print the label of every frame, oldest first.
 
     Of several models, the promoted one speaks; a person's correction comes before any of them.
     """
+    from auroramon.store.choice import LabelChoice
     from auroramon.store.store import open_store
 
     if as_csv and as_json:
         raise click.UsageError("give --csv or --json, not both")
+    check_span(chosen["since"], chosen["until"])
+    choice = LabelChoice(**chosen)
     settings = settings_of(config)
     with closing(open_store(settings.database_url, create=False)) as store:
-        _check_names(store, chosen["camera"], chosen["wanted"])
-        rows = islice(_rows(store, **chosen), limit)
+        _check_names(store, choice)
+        rows = store.labels(choice, newest_first=newest_first, limit=limit)
         if as_csv:
             _write_csv(rows, score_names(store))
         elif as_json:
@@ -60,53 +65,23 @@ def labels(config: Path | None, as_csv: bool, as_json: bool, limit: int | None, 
     return 0
 
 
-def _check_names(store: Store, camera: str | None, wanted: Sequence[str]) -> None:
+def _check_names(store: Store, choice: LabelChoice) -> None:
     """Refuse a name that nothing in the database has: an empty answer would read as "there was none"."""
     from auroramon.types import LABELS, UNKNOWN
 
     cameras = [status.camera for status in store.camera_status()]
-    if camera is not None and camera not in cameras:
-        raise click.UsageError(f"no camera is called {camera!r} here; there are {', '.join(cameras) or 'none yet'}")
-    known = sorted({*LABELS, UNKNOWN, *(label for model in store.models() for label in model.labels)})
-    for label in wanted:
+    if choice.camera is not None and choice.camera not in cameras:
+        raise click.UsageError(
+            f"no camera is called {choice.camera!r} here; there are {', '.join(cameras) or 'none yet'}"
+        )
+    models = store.models()
+    if choice.model not in {None, HUMAN, *(model.name for model in models)}:
+        names = ", ".join(dict.fromkeys([*(model.name for model in models), HUMAN]))
+        raise click.UsageError(f"no model is called {choice.model!r} here; there are {names}")
+    known = sorted({*LABELS, UNKNOWN, *(label for model in models for label in model.labels)})
+    for label in choice.labels:
         if label not in known:
             raise click.UsageError(f"no model gives the label {label!r}; there are {', '.join(known)}")
-
-
-def _rows(
-    store: Store,
-    *,
-    since: datetime | None,
-    until: datetime | None,
-    night: date | None,
-    camera: str | None,
-    wanted: tuple[str, ...],
-    min_confidence: float | None,
-    max_confidence: float | None,
-    reason: str | None,
-    model: str | None,
-    newest_first: bool,
-) -> Iterator[LabelRow]:
-    """Stream the rows that pass every filter; what the store cannot filter is filtered here."""
-    keep: list[Keep] = []
-    if len(wanted) > 1:
-        keep.append(lambda row: row.label in wanted)
-    if max_confidence is not None:
-        keep.append(lambda row: row.confidence is not None and row.confidence <= max_confidence)
-    if reason is not None:
-        keep.append(lambda row: reason.lower() in row.reason.lower())
-    if model is not None:
-        keep.append(lambda row: row.model == model)
-    found = store.labels(
-        since=since,
-        until=until,
-        night=night,
-        camera=camera,
-        label=wanted[0] if len(wanted) == 1 else None,
-        min_confidence=min_confidence,
-        newest_first=newest_first,
-    )
-    return (row for row in found if all(passes(row) for passes in keep))
 
 
 def score_names(store: Store) -> Sequence[str]:
@@ -161,11 +136,14 @@ COLOURS = {"arc": "green", "diffuse": "green", "discrete": "bright_green", "moon
 
 def _write_lines(rows: Iterable[LabelRow], width: int) -> None:
     """Print lines for a person: columns of fixed width, so that millions of rows need no memory."""
+    from auroramon.types import UNKNOWN
+
     bold = sys.stdout.isatty()
     head = f"{'time (UTC)':<24}  {'camera':<{width}}  {'label':<8}  {'sure':>6}  {'dist.':>6}  {'model':<12}  frame"
     click.echo(click.style(head, bold=True) if bold else head)
     for row in rows:
-        sure = "-" if row.confidence is None else f"{row.confidence:.1%}"
+        # How sure the model would have been of a class that it was then denied says nothing of the `unknown`.
+        sure = "-" if row.confidence is None or row.label == UNKNOWN else f"{row.confidence:.1%}"
         distance = "-" if row.distance is None else f"{row.distance:.1f}"
         label = f"{row.label:<8}"
         click.echo(

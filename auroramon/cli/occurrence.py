@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from auroramon.cli.options import config_option, settings_of
-from auroramon.cli.params import span_options
+from auroramon.cli.params import check_span, span_options
 from auroramon.cli.tables import console, new_table
 from auroramon.errors import AuroramonError
 
@@ -59,6 +59,7 @@ def occurrence(
 
     if as_csv and as_json:
         raise click.UsageError("give --csv or --json, not both")
+    check_span(since, until)
     settings = settings_of(config)
     with closing(open_store(settings.database_url, create=False)) as store:
         rows = store.occurrence(by, since=since, until=until, camera=camera)

@@ -35,6 +35,21 @@ def span_options(command: Command) -> Command:
     return command
 
 
+def check_span(since: datetime | None, until: datetime | None) -> None:
+    """Refuse a span that nothing can lie in.
+
+    Raises:
+        click.UsageError: it ends before it begins.
+    """
+    if since is not None and until is not None and since >= until:
+        raise click.UsageError("--since must be before --until")
+
+
+def counted(number: int, noun: str) -> str:
+    """Give a number of things: 1 file, 2 files."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def utc_text(time: datetime) -> str:
     """Give a time as it is printed everywhere: 2026-01-31T22:00:00.000Z."""
     return time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

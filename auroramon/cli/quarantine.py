@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from auroramon.cli.options import config_option, settings_of
-from auroramon.cli.params import utc_text
+from auroramon.cli.params import counted, utc_text
 
 
 @click.group(short_help="List bad files, or have them tried again.")
@@ -57,7 +57,7 @@ def retry(config: Path | None, paths: tuple[str, ...], everything: bool) -> int:
         held = {file.path for file in store.quarantined()}
         chosen = held if everything else {path if path in held else os.path.abspath(path) for path in paths}  # noqa: PTH100 - names may be no UTF-8
         opened = store.retry_quarantined(sorted(chosen & held)) if chosen & held else 0
-    click.echo(f"{opened} file{'' if opened == 1 else 's'} will be tried again")
+    click.echo(f"{counted(opened, 'file')} will be tried again")
     for path in sorted(chosen - held):
         click.echo(f"auroramon: {path} is not in quarantine; see `auroramon quarantine list`", err=True)
     return 1 if chosen - held else 0

@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, column, func, select, table
 
 from auroramon.store import views
+from auroramon.store.choice import LabelChoice
 from auroramon.store.encoding import day_date, epoch, moment, unpack
 from auroramon.store.results import By, LabelRow, OccurrenceRow
 from auroramon.store.schema import cameras
@@ -30,37 +31,15 @@ _PARTS = table(
 )
 
 
-def labels(
-    conn: Connection,
-    *,
-    since: datetime | None,
-    until: datetime | None,
-    night: date | None,
-    camera: str | None,
-    label: str | None,
-    min_confidence: float | None,
-    newest_first: bool,
-    limit: int | None,
-) -> Iterator[LabelRow]:
-    """Stream the current labels that pass every filter, by time; a thousand of each camera are in memory at once."""
+def labels(conn: Connection, choice: LabelChoice, *, newest_first: bool, limit: int | None) -> Iterator[LabelRow]:
+    """Stream the current labels of a choice, by time; a thousand of each camera are in memory at once."""
     view = _CURRENT.c
     order = (view.time_utc, view.camera, view.file_id, view.frame_index)
     query = select(*_CURRENT.c).order_by(*(key.desc() for key in order) if newest_first else order)
-    if since is not None:
-        query = query.where(view.time_utc >= epoch(since))
-    if until is not None:
-        query = query.where(view.time_utc < epoch(until))
-    if night is not None:
-        query = query.where(view.night == night.isoformat())
-    if label is not None:
-        query = query.where(view.label == label)
-    if min_confidence is not None:
-        query = query.where(view.confidence >= min_confidence)
-    if limit is not None:
-        query = query.limit(limit)
+    query = query.where(*choice.conditions(_CURRENT)).limit(limit)
     # One stream for each camera, because the index gives those in order; sorting all frames of all cameras for the
     # newest twenty took seconds at a million frames.
-    names = [camera] if camera is not None else list(conn.scalars(select(cameras.c.name)))
+    names = [choice.camera] if choice.camera is not None else list(conn.scalars(select(cameras.c.name)))
     streaming = conn.execution_options(yield_per=1000)
     with ExitStack() as open_streams:
         streams = [open_streams.enter_context(streaming.execute(query.where(view.camera == name))) for name in names]

@@ -40,7 +40,7 @@ def test_labels_come_as_json_lines(auroramon: Command, winter: Winter) -> None:
     assert rows[6] | {"reason": ""} == rows[6] | {"reason": "", "label": "unknown", "confidence": None, "scores": None}
 
 
-@pytest.mark.parametrize("flags", [["--camera", "nobody"], ["--label", "aurora"]])
+@pytest.mark.parametrize("flags", [["--camera", "nobody"], ["--label", "aurora"], ["--model", "oracle"]])
 def test_a_name_that_nothing_has_is_refused_with_those_there_are(
     auroramon: Command, winter: Winter, flags: list[str]
 ) -> None:
@@ -57,11 +57,13 @@ def test_a_name_that_nothing_has_is_refused_with_those_there_are(
         (["--label", "arc", "--label", "moon"], {"arc": 52, "moon": 51}),
         (["--since", "2025-12-21T21:53"], {"unknown": 1, **dict.fromkeys(LABELS, 1)}),
         (["--until", "2025-12-21T18:01+02:00"], {"arc": 1}),
+        (["--reason", "_aylight"], {}),
+        (["--min-confidence", "0.9", "--max-confidence", "0.9", "--label", "arc"], {"arc": 52}),
         (["--night", "2025-12-20"], {}),
         (["--max-confidence", "0.5"], {}),
         (["--min-confidence", "0.5", "--limit", "2"], {"arc": 1, "diffuse": 1}),
         (["--reason", "DAYLIGHT"], {"unknown": 51}),
-        (["--model", "second"], {}),
+        (["--model", "human"], {}),
         (["--newest-first", "--limit", "1"], {"discrete": 1}),
     ],
 )
@@ -84,6 +86,13 @@ def test_labels_for_people_name_time_label_confidence_and_frame(auroramon: Comma
         "/data/0000.png[0]",
     ]
     assert "daylight" in lines[7]
+
+
+@pytest.mark.parametrize("command", ["labels", "occurrence"])
+def test_a_span_that_ends_before_it_begins_is_wrong_usage(auroramon: Command, winter: Winter, command: str) -> None:
+    said = auroramon(command, "-c", winter.config, "--since", "2025-12-22", "--until", "2025-12-21")
+    assert (said.code, said.out) == (2, "")
+    assert "--since must be before --until" in said.err
 
 
 def test_a_time_that_is_none_is_wrong_usage(auroramon: Command, winter: Winter) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from auroramon.errors import StoreError
 from auroramon.store import in_parts
+from auroramon.store.choice import LabelChoice
 from auroramon.store.results import CameraPlace
 from auroramon.types import GONE, Classification, FileOutcome, Outcome
 from tests.store.station import NOW, Station, labelled, model_row, record, stack, stat
@@ -241,17 +243,24 @@ def test_labels_can_be_chosen(station: Station) -> None:
         station.commit(labelled(file, record(file.path, 0, NOW + place * minute, label=label)))
     choose = station.store.labels
 
-    def names(**filters: object) -> list[str]:
-        return [row.path[-5] for row in choose(**filters)]  # type: ignore[arg-type]
+    def names(**filters: Any) -> list[str]:
+        return [row.path[-5] for row in choose(LabelChoice(**filters))]
 
     assert names() == ["0", "1", "2", "3"]
-    assert names(newest_first=True, limit=2) == ["3", "2"]
+    assert [row.path[-5] for row in choose(newest_first=True, limit=2)] == ["3", "2"]
     assert names(since=NOW + minute, until=NOW + 3 * minute) == ["1", "2"]
-    assert names(label="arc", camera="kiruna") == ["0", "3"]
+    assert names(labels=("arc",), camera="kiruna") == ["0", "3"]
+    assert names(labels=("arc", "clear")) == ["0", "1", "3"]
     assert names(camera="nowhere") == []
     assert names(night=date(2026, 1, 31), min_confidence=0.7) == ["0", "1", "2", "3"]
     assert names(night=date(2026, 2, 1)) == []
     assert names(min_confidence=0.76) == []
+    assert names(max_confidence=0.75) == ["0", "1", "2", "3"]
+    assert names(max_confidence=0.74) == []
+    assert names(reason="DISTANCE 3.2") == ["2"]
+    assert names(reason="%") == []
+    assert names(model="oath-1") == ["0", "1", "2", "3"]
+    assert names(model="human") == []
 
 
 def test_a_file_that_vanished_with_its_mount_is_done_when_it_is_seen_again(station: Station) -> None:
