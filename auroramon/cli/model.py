@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -41,14 +41,16 @@ def list_models(config: Path | None, as_json: bool) -> int:
         click.echo(json.dumps([asdict(entry) for entry in entries], indent=1))
         return 0
     table = new_table(caption="speaks: its labels are shown where several models labelled a frame")
-    for name in ("model", "", "made", "in the database", "folder"):
-        table.add_column(name, no_wrap=name != "folder", overflow="fold")
+    for name in ("model", "", "made", "in the database", "labels", "folder"):
+        table.add_column(
+            name, no_wrap=name != "folder", overflow="fold", justify="right" if name == "labels" else "left"
+        )
     for entry in entries:
         role = ", ".join(word for word, holds in (("shipped", entry.shipped), ("used", entry.used)) if holds)
         known = "" if not entry.in_database else "speaks" if entry.speaks else "yes"
         known += f", promoted {entry.promoted[:10]}" if entry.promoted else ""
         folder = entry.problem or entry.folder or ""
-        table.add_row(entry.name, role, (entry.created or "")[:10], known, folder)
+        table.add_row(entry.name, role, (entry.created or "")[:10], known, str(entry.labels or ""), folder)
     console().print(table)
     return 0
 
@@ -66,13 +68,14 @@ class Entry:
     in_database: bool
     speaks: bool
     promoted: str | None  # ISO 8601, UTC
+    labels: int = 0  # frames that it labelled
     problem: str = ""  # why its bundle cannot be used
 
 
 def _entries(settings: Settings) -> list[Entry]:
     from auroramon.bundle import default_bundle, load_bundle
 
-    rows = _known(settings)
+    rows, counts = _known(settings)
     shipped = default_bundle()
     used = settings.model.path or shipped
     entries, told = [], set()
@@ -85,32 +88,33 @@ def _entries(settings: Settings) -> list[Entry]:
             continue
         told.add(bundle.digest)
         entry = replace(entry, name=bundle.name, digest=bundle.digest, created=bundle.provenance.created)
-        entries.append(_in_database(entry, rows))
+        entries.append(_in_database(entry, rows, counts))
     for row in rows:
         if row.digest not in told:
             entry = Entry(row.name, row.digest, utc_text(row.created), None, False, False, False, False, None)
-            entries.append(_in_database(entry, rows))
+            entries.append(_in_database(entry, rows, counts))
     return entries
 
 
-def _in_database(entry: Entry, rows: Sequence[ModelRow]) -> Entry:
+def _in_database(entry: Entry, rows: Sequence[ModelRow], counts: Mapping[int, int]) -> Entry:
     """Add what the database knows of a model; the first of its rows is the one that speaks."""
     row = next((row for row in rows if row.digest == entry.digest), None)
     if row is None:
         return entry
     promoted = None if row.promoted_at is None else utc_text(row.promoted_at)
-    return replace(entry, in_database=True, speaks=row is rows[0], promoted=promoted)
+    labels = counts.get(row.id, 0)
+    return replace(entry, in_database=True, speaks=row is rows[0], promoted=promoted, labels=labels)
 
 
-def _known(settings: Settings) -> list[ModelRow]:
-    """Give the models of the database, the one that speaks first; none where there is no database."""
+def _known(settings: Settings) -> tuple[list[ModelRow], dict[int, int]]:
+    """Give the models of the database, the one that speaks first, and how many frames each labelled."""
     from auroramon.store.store import open_store
 
     try:
         with closing(open_store(settings.database_url, create=False)) as store:
-            return store.models()
+            return store.models(), store.label_counts()
     except NoDatabaseError:
-        return []
+        return [], {}
 
 
 @model.command("show")
@@ -148,7 +152,7 @@ def _find(settings: Settings, which: str | None) -> ModelBundle:
     for folder in dict.fromkeys((used, default_bundle())):
         if folder.is_dir() and (bundle := load_bundle(folder)).name == which:
             return bundle
-    if any(row.name == which for row in _known(settings)):
+    if any(row.name == which for row in _known(settings)[0]):
         raise BundleError(f"only the database knows {which}: give the folder of its bundle to see more")
     raise BundleError(f"there is no model {which}: it is neither a folder nor in `auroramon model list`")
 

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
-from auroramon.store import accounts, awaited, commit, expectation, ledger, queries, registry, relabel
+from auroramon.store import accounts, awaited, commit, expectation, ledger, queries, registry, relabel, tally
 from auroramon.store.choice import EVERY, LabelChoice
 from auroramon.store.database import Database, connect
 from auroramon.store.encoding import epoch
@@ -115,6 +115,11 @@ class Store:
         """Give every model, the one whose labels are shown first."""
         with self._db.reading() as conn:
             return registry.all_models(conn)
+
+    def label_counts(self) -> dict[int, int]:
+        """Give the number of frames that each model labelled, by the number of the model."""
+        with self._db.reading() as conn:
+            return tally.label_counts(conn)
 
     def start_run(
         self,

@@ -34,9 +34,11 @@ def test_the_configured_model_and_those_of_the_database_are_listed(
     assert by_name["tiny"]["folder"] == str(tiny)
     assert by_name["first"]["speaks"]
     assert by_name["first"]["folder"] is None
+    assert (by_name["first"]["labels"], by_name["tiny"]["labels"]) == (360, 0)
     shown = auroramon("model", "list", "-c", winter.config).out
     assert str(tiny) in shown
     assert "speaks" in shown
+    assert "360" in shown
 
 
 def test_a_damaged_bundle_is_listed_with_what_is_wrong(auroramon: Command, winter: Winter, tiny: Path) -> None:
