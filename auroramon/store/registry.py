@@ -12,7 +12,7 @@ from auroramon.store.codes import Codes
 from auroramon.store.encoding import epoch, moment
 from auroramon.store.ledger import free_claims, release
 from auroramon.store.results import CameraPlace, ModelRow
-from auroramon.store.schema import cameras, embedders, models, runs
+from auroramon.store.schema import cameras, embedders, labels, models, runs
 
 SILENT_S = 600.0
 """A run that has not given a sign of life for ten minutes is dead, wherever it ran."""
@@ -92,6 +92,19 @@ def promote_model(conn: Connection, name: str, now: float) -> int:
         raise StoreError(f"the database knows no model named {name!r} (it knows {', '.join(known)})")
     conn.execute(update(models).where(models.c.id == number).values(promoted_at=now))
     return number
+
+
+def keep_speaking(conn: Connection, now: float) -> str | None:
+    """Promote the newest model that has labels, if no model was ever promoted; give its name."""
+    if conn.scalar(select(func.count()).select_from(models).where(models.c.promoted_at.is_not(None))):
+        return None
+    has_labels = select(labels.c.model_id).where(labels.c.model_id == models.c.id).exists()
+    query = select(models.c.id, models.c.name).where(has_labels).order_by(models.c.created.desc(), models.c.id.desc())
+    newest = conn.execute(query.limit(1)).one_or_none()
+    if newest is None:
+        return None
+    conn.execute(update(models).where(models.c.id == newest.id).values(promoted_at=now))
+    return str(newest.name)
 
 
 def start_run(conn: Connection, row: dict[str, str | int], now: float) -> int:

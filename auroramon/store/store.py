@@ -18,7 +18,17 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from auroramon.store import accounts, awaited, commit, expectation, ledger, queries, registry, relabel, tally
+from auroramon.store import (
+    accounts,
+    awaited,
+    commit,
+    expectation,
+    ledger,
+    queries,
+    registry,
+    relabel,
+    tally,
+)
 from auroramon.store.choice import EVERY, LabelChoice
 from auroramon.store.database import Database, connect
 from auroramon.store.encoding import epoch
