@@ -21,15 +21,20 @@ from pathlib import Path
 from auroramon.store import (
     accounts,
     awaited,
+    candidates,
     commit,
+    comparison,
     expectation,
     ledger,
     queries,
     registry,
     relabel,
+    reviews,
     tally,
 )
+from auroramon.store.candidates import Candidates
 from auroramon.store.choice import EVERY, LabelChoice
+from auroramon.store.comparison import ChangedFrame, Comparison
 from auroramon.store.database import Database, connect
 from auroramon.store.encoding import epoch
 from auroramon.store.frames import Author
@@ -50,6 +55,7 @@ from auroramon.store.results import (
     QuarantinedFile,
     Source,
 )
+from auroramon.store.reviews import FoundFrame, NewReview, ReviewedFrame, ReviewRow
 from auroramon.types import FileOutcome, FileStat
 
 ALL_FRAMES = Which()
@@ -337,6 +343,71 @@ class Store:
         """Add what gates said as labels of this model; give how many were new. Adding twice is adding once."""
         with self._db.writing(durable=True) as conn:
             return relabel.add_gate_words(conn, Author(model, run, source), words)
+
+    # A person's words, and what follows from them
+
+    def frames_of_file(self, path: str) -> list[FoundFrame]:
+        """Give the frames of a file, by index; none where it is not known or gave none."""
+        with self._db.reading() as conn:
+            return reviews.frames_of_file(conn, path)
+
+    def frames_at(self, camera: str, time: datetime) -> list[FoundFrame]:
+        """Give the frames of a camera whose exposure began at this time, to the millisecond."""
+        with self._db.reading() as conn:
+            return reviews.frames_at(conn, camera, time)
+
+    def known_labels(self) -> set[str]:
+        """Give every label that a model or a person has used."""
+        with self._db.reading() as conn:
+            return reviews.known_labels(conn)
+
+    def add_reviews(self, new: Sequence[NewReview], now: datetime) -> list[NewReview]:
+        """Add what people say, all or nothing; give what was new. Adding twice is adding once."""
+        with self._db.writing(durable=True) as conn:
+            return reviews.add_reviews(conn, self._db.codes, new, epoch(now))
+
+    def reviews(self, which: Which = ALL_FRAMES) -> Iterator[ReviewRow]:
+        """Stream what people said, by time of the frame, then by when they said it."""
+        with self._db.reading() as conn:
+            yield from reviews.all_reviews(conn, which)
+
+    def reviewed_frames(self, embedder_digest: str, which: Which = ALL_FRAMES) -> list[ReviewedFrame]:
+        """Give the newest word on each frame, with the frame's embedding by this embedder, by time."""
+        with self._db.reading() as conn:
+            return reviews.reviewed_frames(conn, embedder_digest, which)
+
+    def candidates(self, model: int, which: Which = ALL_FRAMES, batch: int = 5000) -> Iterator[Candidates]:
+        """Stream the frames that this model labelled and no person did."""
+        with self._db.reading() as conn:
+            yield from candidates.candidates(conn, model, which, batch)
+
+    def reviewed_vectors(self, model: int, which: Which = ALL_FRAMES) -> NDArray[np.float16]:
+        """Give (N,D) embeddings, by the embedder of this model, of the frames that a person has labelled."""
+        with self._db.reading() as conn:
+            return candidates.reviewed_vectors(conn, model, which)
+
+    def frames_of(self, keys: Sequence[FrameKey]) -> list[FoundFrame]:
+        """Give these frames, in this order."""
+        with self._db.reading() as conn:
+            return reviews.frames_of(conn, keys)
+
+    def compare(self, a: int, b: int, which: Which = ALL_FRAMES) -> Comparison:
+        """Give what two models said of the same frames: counts, and the frames that a person labelled."""
+        with self._db.reading() as conn:
+            return comparison.compare(conn, a, b, which)
+
+    def changed(self, a: int, b: int, which: Which = ALL_FRAMES) -> Iterator[ChangedFrame]:
+        """Stream the frames that two models label differently, by time."""
+        with self._db.reading() as conn:
+            yield from comparison.changed(conn, a, b, which)
+
+    def keep_speaking(self, now: datetime) -> str | None:
+        """Promote the model that speaks if none was ever promoted, so that no newer one takes its place by itself.
+
+        Gives its name, None where nothing had to be done.
+        """
+        with self._db.writing(durable=True) as conn:
+            return registry.keep_speaking(conn, epoch(now))
 
     def labels(
         self, choice: LabelChoice = EVERY, *, newest_first: bool = False, limit: int | None = None
