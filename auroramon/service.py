@@ -9,16 +9,18 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from auroramon.coordinator import Coordinator, utc_now
+from auroramon.coordinator import Coordinator, Job, utc_now
 from auroramon.errors import StoreBusyError
 from auroramon.metrics import Metrics
 from auroramon.ports import Executor, StopFlag
+from auroramon.pulse import WatchPulse
 from auroramon.sources.outbox import Arrival
-from auroramon.sources.watch import FolderWatch
-from auroramon.types import FileStat, Health, Outcome
+from auroramon.sources.watch import FolderWatch, WatchedFolder
+from auroramon.store.store import Store
+from auroramon.types import FileStat, Health, LabelRecord, Outcome
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +46,17 @@ class Parts:
     metrics: Metrics
 
 
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a new configuration puts in the place of the old one, made while that worked on."""
+
+    folders: Sequence[WatchedFolder]
+    executor: Executor
+    isolated: Executor
+    enter: Callable[[Store], Job]  # enters cameras, model and a new run; may be called again after a StoreBusyError
+    done: Callable[[], None]  # called when the change is in force
+
+
 class Service:
     """Labels what arrives until it is told to stop."""
 
@@ -62,6 +75,11 @@ class Service:
         self._away_until = 0.0  # monotonic; the database is left alone until then
         self._beat = time.monotonic()
         self._next_report = self._next_heartbeat = 0.0
+        self._pulse = WatchPulse(parts.watch)
+        self._change: Change | None = None
+        self._labelled = 0  # frames, by this process
+        self._last: LabelRecord | None = None
+        self._waiting = 0  # files without a label, as last counted
 
     def serve(self, stop: StopFlag) -> None:
         """Work until `stop` is set; the files in hand are finished and committed.
@@ -73,6 +91,7 @@ class Service:
             for batch in self._parts.watch.arrivals(stop, self._wait):
                 self._beat = time.monotonic()
                 self._notice(batch)
+                self._take_change()
                 if self._beat >= self._away_until:
                     self._busy = self._step(stop)
                 self._keep_house()
@@ -93,6 +112,48 @@ class Service:
         if self._away_until:
             problems.append("the database cannot be written; labels wait in memory")
         return Health(tuple(problems))
+
+    def started(self) -> bool:
+        """Say whether every folder is watched, or is waited for."""
+        return self._pulse.started()
+
+    def stuck(self, patience_s: float) -> str:
+        """Say what has hung and only a new start can mend; "" while everything moves."""
+        silent = time.monotonic() - self._beat
+        return f"the loop has not turned for {silent:.0f} s" if silent > patience_s else self._pulse.stuck()
+
+    def sentence(self) -> str:
+        """Say in a line how it goes: the last label, the backlog, and what is wrong."""
+        words = [*self.health().problems, f"{self._labelled} frames labelled"]
+        if self._last is not None:
+            info, said = self._last.info, self._last.classification
+            words.append(f"last {said.label} at {info.camera}, {info.time:%Y-%m-%d %H:%M:%S} UTC")
+        return "; ".join((*words, f"{self._waiting} files wait"))
+
+    def change(self, change: Change) -> None:
+        """Have this put in force between two batches. From any thread; the loop may be at work."""
+        self._change = change
+
+    def _take_change(self) -> None:
+        """Put a new configuration in force. No file is in hand now but suspects, which go back with the old run."""
+        change, parts = self._change, self._parts
+        if change is None or self._away_until or parts.coordinator.kept:
+            return
+        try:
+            self._store.end_run(self._run, self._clock())
+            parts.coordinator.job = change.enter(self._store)
+        except StoreBusyError as error:
+            self._stay_away(error)
+            return
+        self._change = None
+        self._run = parts.coordinator.job.run
+        self._suspects.clear()
+        self._parts = replace(parts, executor=change.executor, isolated=change.isolated)
+        parts.isolated.close()
+        parts.executor.close()
+        # After the labeller: a frame of a new camera must not meet one that does not know it.
+        parts.watch.replace(change.folders)
+        change.done()
 
     def _wait(self) -> float:
         """Give how long to wait for arrivals: not at all while there is work."""
@@ -172,6 +233,8 @@ class Service:
             if done is None:
                 self._away_until = committed + AWAY_S
                 return
+            self._labelled += len(done.records)
+            self._last = done.records[-1] if done.records else self._last
             for file in done.files:
                 if file.outcome is Outcome.LABELLED and file.file.path in self._noticed:
                     seconds = committed - self._noticed.pop(file.file.path)
@@ -189,7 +252,9 @@ class Service:
                 self._store.update_expected(now, [state.camera for state in self._parts.watch.state()])
             if self._beat >= self._next_report:
                 self._next_report = self._beat + REPORT_S
-                self._parts.metrics.show_account(self._store.account())
+                account = self._store.account()
+                self._waiting = account.pending
+                self._parts.metrics.show_account(account)
                 # What was known already, or never becomes ready, must not stay in memory for ever.
                 self._noticed = {k: since for k, since in self._noticed.items() if self._beat - since < FORGET_S}
         except StoreBusyError as error:

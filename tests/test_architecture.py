@@ -21,6 +21,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "coordinator",
         "server",
         "service",
+        "pulse",
+        "notify",
         "backfill",
         "relabel",
         "refit",

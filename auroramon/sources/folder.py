@@ -36,6 +36,7 @@ class Seen:
     listings: int = 0
     reconciled: int = 0
     candidates: int = 0
+    looked: bool = False
 
 
 class FolderThread(threading.Thread):
@@ -233,6 +234,7 @@ class FolderThread(threading.Thread):
             self._lister.completed,
             self._lister.reconciled,
             len(self._candidates),
+            looked=True,
         )
 
     def _wake(self) -> None:

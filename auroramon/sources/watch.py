@@ -46,6 +46,7 @@ class WatchState:
     reconciled: int  # files that a listing found after the first one, and of which no event had told
     candidates: int  # files that are there and not complete yet
     age_s: float  # seconds since the thread of this folder last gave a sign of life
+    looked: bool = True  # the thread has seen whether the folder is there
 
 
 class Ownership:
@@ -190,7 +191,7 @@ def root_of(folder: Path) -> str:
 
 def _state(watched: WatchedFolder, thread: FolderThread | None, patience_s: float) -> WatchState:
     if thread is None:
-        return WatchState(watched.camera, watched.folder, False, "inotify", "not started", 0, 0, 0, 0, 0.0)
+        return WatchState(watched.camera, watched.folder, False, "inotify", "not started", 0, 0, 0, 0, 0.0, False)
     seen = thread.seen
     age = thread.age()
     if not thread.is_alive():
@@ -206,6 +207,7 @@ def _state(watched: WatchedFolder, thread: FolderThread | None, patience_s: floa
         seen.reconciled,
         seen.candidates,
         age,
+        seen.looked,
     )
     if age > patience_s:
         return replace(state, up=False, reason=f"{watched.folder} has not answered for {age:.0f} s")
