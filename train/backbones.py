@@ -41,10 +41,27 @@ class Embedder(nn.Module):
         super().__init__()
         self.features = features
         self.project = nn.Conv2d(channels, width, kernel_size=1)
+        self._frozen = False
 
     def forward(self, inputs: Tensor) -> Tensor:
+        return functional.normalize(self.logits(inputs))
+
+    def logits(self, inputs: Tensor) -> Tensor:
+        """Give the (N,D) outputs of the last layer before they are brought to unit length."""
         pooled = self.features(inputs).mean(dim=(2, 3), keepdim=True)
-        return functional.normalize(self.project(pooled).flatten(1))
+        outputs: Tensor = self.project(pooled).flatten(1)
+        return outputs
+
+    def freeze_features(self) -> None:
+        """Let only the last layer learn, and the running means of the others stay as they are."""
+        self._frozen = True
+        self.features.requires_grad_(False)
+
+    def train(self, mode: bool = True) -> Embedder:
+        super().train(mode)
+        if self._frozen:
+            self.features.eval()
+        return self
 
 
 def slim_resnet(in_channels: int, width: int, blocks: tuple[int, ...]) -> tuple[nn.Module, int]:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from auroramon.bundle import Agreement
 from auroramon.types import LABELS, UNKNOWN
 from train.evaluate import Report
-from train.runfile import Run
+from train.origin import Origin
+from train.runfile import ArcFaceTable, ManifestTable, Run, SupConTable, TripletTable
 
 
-def report_tables(report: Report) -> str:
-    """Give a report as Markdown."""
+def report_tables(report: Report, unit: str = "camera") -> str:
+    """Give a report as Markdown; `unit` is what intervals draw."""
     lines = [
-        f"{report.split}: {report.frames} frames of {report.cameras} cameras.",
-        "Intervals: 95 %, bootstrap over cameras. `unknown` counts as wrong.",
+        f"{report.split}: {report.frames} frames of {report.cameras} {unit}s.",
+        f"Intervals: 95 %, bootstrap over {unit}s. `unknown` counts as wrong.",
         "",
         "| figure | value |",
         "|---|---|",
@@ -32,14 +33,14 @@ def report_tables(report: Report) -> str:
     lines += [f"| {c.label} | {c.frames} | {c.precision:.3f} | {c.recall:.3f} | {c.f1:.3f} |" for c in report.classes]
     lines += ["", f"| true \\ said | {' | '.join((*LABELS, UNKNOWN))} |", "|---" * (len(LABELS) + 2) + "|"]
     lines += [f"| {label} | {' | '.join(map(str, row))} |" for label, row in zip(LABELS, report.confusion, strict=True)]
-    lines += ["", "| camera | frames | accuracy |", "|---|---|---|"]
+    lines += ["", f"| {unit} | frames | accuracy |", "|---|---|---|"]
     lines += [f"| {c.camera} | {c.frames} | {c.accuracy:.3f} |" for c in report.by_camera]
     return "\n".join(lines) + "\n"
 
 
-def model_card(run: Run, report: Report, agreement: Agreement | None, trained_frames: int) -> str:
+def model_card(run: Run, report: Report, agreement: Agreement | None, trained_frames: int, origin: Origin) -> str:
     """Give the text of MODEL_CARD.md."""
-    fit, cameras = run.fit, run.data.cameras
+    fit = run.fit
     worst = min(report.classes, key=lambda c: c.recall)
     poor = min(report.by_camera, key=lambda c: c.accuracy)
     int8 = (
@@ -51,32 +52,29 @@ def model_card(run: Run, report: Report, agreement: Agreement | None, trained_fr
     )
     return f"""# {run.name}
 
-**Trained on simulated skies.** No real frame was used to train, to calibrate or to choose this model.
+{_origin_words(origin)}
 
 It sorts all-sky frames into {", ".join(LABELS)}; what lies far from all of them is `unknown`.
 
 ## What it is
 - Network: `{run.network.backbone}` from random weights, {run.preprocess.size} x {run.preprocess.size} pixels, planes
   {" and ".join(run.preprocess.channels)}; {run.network.width} dimensions, unit norm.
-- Loss: triplet margin {run.loss.margin} over the triplets that a miner finds in a batch
-  (`{run.loss.miner}`, margin {run.loss.miner_margin});
-  {fit.epochs} epochs over {trained_frames} frames in class-balanced batches of {fit.batch}; AdamW at {fit.lr:g}
+- Loss: {_loss_words(run)};
+  {fit.epochs} epochs over {trained_frames} frames in {_batch_words(run)} of {fit.batch}; {fit.optimiser} at {fit.lr:g}
   ({fit.schedule}), seed {fit.seed}.
 - Head: {_head_words(run)}.
-  Temperature and threshold come from cameras that neither the network nor the head has seen; the threshold accepts
-  99 % of their frames.
+  Temperature and threshold come from {origin.unit}s that neither the network nor the head has seen; the threshold
+  accepts 99 % of their frames.
 - {int8}
 
 ## Data
-`auroramon.sim`, seed {run.data.seed}: {cameras["train"]} random cameras to train, {cameras["heads"]} others for the
-head, {cameras["calibrate"]} others for temperature and threshold, {cameras["evaluate"]} others for the figures below;
-{run.data.frames} frames each. No camera is in two of these groups.
+{_data_words(run)}
 
 ## Figures
-{report_tables(report)}
+{report_tables(report, origin.unit)}
 ## Where it fails
-- These are figures on simulated cameras. On real cameras expect clearly less; `docs/model.md` says what was seen.
-- The class most often missed is `{worst.label}` (recall {worst.recall:.2f}); the worst camera of the
+- {_warning(origin)}
+- The class most often missed is `{worst.label}` (recall {worst.recall:.2f}); the worst {origin.unit} of the
   evaluation set is {poor.camera} with {poor.accuracy:.2f}.
 - Of frames that are no sky at all, the distance refuses {100 * report.refused_strange:.0f} %: keep the gates on
   (flat, saturated, daylight by the Sun's altitude), and do not read the confidence as a sign that a frame is a sky.
@@ -84,8 +82,54 @@ head, {cameras["calibrate"]} others for temperature and threshold, {cameras["eva
 """
 
 
+def _origin_words(origin: Origin) -> str:
+    if origin.simulated:
+        return "**Trained on simulated skies.** No real frame was used to train, to calibrate or to choose this model."
+    return "Trained on labelled frames of files."
+
+
+def _warning(origin: Origin) -> str:
+    if origin.simulated:
+        return "These are figures on simulated skies. On real cameras expect clearly less."
+    if origin.apart:
+        return "These are figures on the cameras it was trained with. On others expect less."
+    return "These figures leak: neighbours of the judged frames were trained on. Expect clearly less."
+
+
+def _loss_words(run: Run) -> str:
+    loss = run.loss
+    if isinstance(loss, TripletTable):
+        return (
+            f"triplet margin {loss.margin} over the triplets that a miner finds in a batch\n"
+            f"  (`{loss.miner}`, margin {loss.miner_margin})"
+        )
+    if isinstance(loss, ArcFaceTable):
+        return f"ArcFace, margin {loss.margin_deg:g} degrees, scale {loss.scale:g}"
+    if isinstance(loss, SupConTable):
+        return f"supervised contrastive, temperature {loss.temperature:g}"
+    return "softmax cross entropy"
+
+
+def _batch_words(run: Run) -> str:
+    return "class-balanced batches" if run.fit.sampling == "balanced" else "shuffled batches"
+
+
+def _data_words(run: Run) -> str:
+    if isinstance(run.data, ManifestTable):
+        return (
+            f"The frames that a manifest lists, divided by {run.data.split} (part {run.data.part}, seed\n"
+            f"{run.data.seed}). The digest in `bundle.json` is that of its lines and pixels."
+        )
+    cameras = run.data.cameras
+    return f"""`auroramon.sim`, seed {run.data.seed}: {cameras["train"]} random cameras to train,
+{cameras["heads"]} others for the head, {cameras["calibrate"]} others for temperature and threshold,
+{cameras["evaluate"]} others for the figures below; {run.data.frames} frames each.
+No camera is in two of these groups."""
+
+
 def _head_words(run: Run) -> str:
-    cameras = "the training cameras" if run.head.fit_on == "train" else "cameras of their own"
+    things = "frames" if isinstance(run.data, ManifestTable) else "cameras"
+    cameras = f"the training {things}" if run.head.fit_on == "train" else f"{things} of their own"
     if run.head.kind == "ridge":
         return f"ridge (alpha {run.head.alpha:g}), fitted on {cameras}"
     kind = "one covariance for all classes" if run.head.covariance == "tied" else "one covariance per class"

@@ -15,7 +15,7 @@ from auroramon.preprocess import PreprocessSpec
 from auroramon.types import LABELS
 from train.augment import plain_input, varied_input
 from train.frames import FrameSet
-from train.runfile import AugmentTable
+from train.runfile import AugmentTable, FitTable
 
 Sight = tuple[int, int, int, int]
 """One look at one frame: seed, epoch, number of the frame, size of the input."""
@@ -74,6 +74,42 @@ class BalancedBatches(Sampler[list[Sight]]):
             yield [(self._seed, self.epoch, int(n), self.size) for numbers in parts for n in numbers]
 
 
+class ShuffledBatches(Sampler[list[Sight]]):
+    """Batches of all frames that have a class, in any order, each once in an epoch; a lone last frame is left out.
+
+    Raises:
+        ValueError: there are no frames, or frames that are no sky are wanted, which come in balanced batches only.
+    """
+
+    def __init__(self, targets: NDArray[np.intp], batch: int, seed: int, size: int, strange: int = 0) -> None:
+        self._numbers = np.flatnonzero(targets < len(LABELS))
+        if len(self._numbers) < 2 or strange:
+            raise ValueError("shuffled batches hold frames that have a class, at least two, and no others")
+        self._batch = batch
+        self._seed = seed
+        self.epoch = 0
+        self.size = size
+
+    def __len__(self) -> int:
+        whole, rest = divmod(len(self._numbers), self._batch)
+        return whole + (rest > 1)
+
+    def __iter__(self) -> Iterator[list[Sight]]:
+        order = np.random.default_rng((self._seed, self.epoch)).permutation(self._numbers)
+        for batch in range(len(self)):
+            numbers = order[batch * self._batch : (batch + 1) * self._batch]
+            yield [(self._seed, self.epoch, int(n), self.size) for n in numbers]
+
+
+Batches = BalancedBatches | ShuffledBatches
+
+
+def sampler_of(table: FitTable, targets: NDArray[np.intp], size: int) -> Batches:
+    """Give the batches that a run asks for."""
+    kind = ShuffledBatches if table.sampling == "shuffled" else BalancedBatches
+    return kind(targets, table.batch, table.seed, size, table.strange)
+
+
 def _endless(rng: np.random.Generator, members: NDArray[np.intp], count: int) -> NDArray[np.intp]:
     """Give `count` members: all of them shuffled, and again where they are too few."""
     rounds = -(-count // len(members))
@@ -81,7 +117,7 @@ def _endless(rng: np.random.Generator, members: NDArray[np.intp], count: int) ->
 
 
 def training_batches(
-    frames: FrameSet, spec: PreprocessSpec, table: AugmentTable, sampler: BalancedBatches, workers: int
+    frames: FrameSet, spec: PreprocessSpec, table: AugmentTable, sampler: Batches, workers: int
 ) -> DataLoader[tuple[Tensor, int]]:
     """Give the loader of an epoch's batches: ((N,C,S,S), (N,)) tensors."""
     return DataLoader(

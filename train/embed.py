@@ -21,12 +21,13 @@ Embed = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 BATCH = 64
 
 
-def torch_embed(net: Embedder) -> Embed:
-    """Give the embedding function of a network in evaluation mode."""
+def torch_embed(net: Embedder, device: str = "cpu") -> Embed:
+    """Give the embedding function of a network in evaluation mode, moved to a device, in float32."""
+    placed = net.to(device)
 
     def embed(inputs: NDArray[np.float32]) -> NDArray[np.float32]:
         with torch.inference_mode():
-            result: NDArray[np.float32] = net(torch.from_numpy(inputs)).numpy()
+            result: NDArray[np.float32] = placed(torch.from_numpy(inputs).to(device)).cpu().numpy()
         return result
 
     return embed

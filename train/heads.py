@@ -28,7 +28,7 @@ def compare_heads(run: Run, net: Embedder, frames: Path) -> str:
         "| head | fitted on | accuracy | log loss |",
         "|---|---|---|---|",
     ]
-    for table in _tables(run.head):
+    for table in _tables(run.head, [split for split in ("train", "heads") if len(read_split(frames, split))]):
         known = examples(embed, read_split(frames, table.fit_on), spec, MOST)
         right, loss = [], []
         for judged in (odd, ~odd):
@@ -43,9 +43,9 @@ def compare_heads(run: Run, net: Embedder, frames: Path) -> str:
     return "\n".join(lines)
 
 
-def _tables(table: HeadTable) -> Iterator[HeadTable]:
+def _tables(table: HeadTable, splits: list[str]) -> Iterator[HeadTable]:
     """Give every head there is, with the run's alpha."""
-    for fit_on in ("train", "heads"):
+    for fit_on in splits:
         for change in ({"covariance": "tied"}, {"covariance": "class"}):
             yield table.model_copy(update={"kind": "mahalanobis", "fit_on": fit_on, **change})
         yield table.model_copy(update={"kind": "ridge", "fit_on": fit_on})

@@ -12,12 +12,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 
+from auroramon.errors import ConfigError
+from train.arithmetic import Stepper
 from train.backbones import Embedder, build_embedder
-from train.data import BalancedBatches, training_batches
+from train.data import sampler_of, training_batches
 from train.frames import FrameSet
 from train.losses import build_loss
 from train.runfile import FitTable, Run
@@ -45,9 +47,12 @@ def fit(folder: Path, run: Run, frames: FrameSet, device: str, said: Callable[[E
         frames: the training frames.
         device: "cpu" or "cuda".
         said: called after each epoch.
+
+    Raises:
+        ConfigError: the run begins with the weights of one that was not fitted.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    state = _Training(run, frames, device)
+    state = _Training(run, frames, device, _trained_features(folder.parent, run))
     state.load(folder / CHECKPOINT)
     while state.epoch < run.fit.epochs:
         line = state.train_epoch()
@@ -57,6 +62,18 @@ def fit(folder: Path, run: Run, frames: FrameSet, device: str, said: Callable[[E
     net = state.result()
     torch.save(net.state_dict(), folder / WEIGHTS)
     return net
+
+
+def _trained_features(work: Path, run: Run) -> dict[str, Tensor] | None:
+    """Give the weights that a run begins with: the features of another run, without its last layer."""
+    if not run.network.start:
+        return None
+    path = work / run.network.start / WEIGHTS
+    if not path.exists():
+        raise ConfigError(f"{run.name} begins with the features of {run.network.start}, which {path} does not hold: "
+                          f"fit that run first")  # fmt: skip
+    held: dict[str, Tensor] = torch.load(path, weights_only=True, map_location="cpu")
+    return {name[9:]: value for name, value in held.items() if name.startswith("features.")}
 
 
 def load_embedder(folder: Path, run: Run) -> Embedder:
@@ -86,10 +103,14 @@ def input_size(run: Run, epoch: int) -> int:
 class _Training:
     """What a checkpoint holds, and one epoch of moving it on."""
 
-    def __init__(self, run: Run, frames: FrameSet, device: str) -> None:
+    def __init__(self, run: Run, frames: FrameSet, device: str, begin_with: dict[str, Tensor] | None) -> None:
         torch.manual_seed(run.fit.seed)
         torch.set_num_threads(run.fit.threads)
         net = build_embedder(run.network.backbone, len(run.preprocess.channels), run.network.width)
+        if begin_with is not None:
+            net.features.load_state_dict(begin_with)
+        if run.network.frozen:
+            net.freeze_features()
         self.run, self.epoch, self._device = run, 0, torch.device(device)
         self._net = net.to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._average = (
@@ -97,11 +118,9 @@ class _Training:
             if run.fit.average
             else None
         )
-        self._loss: nn.Module = build_loss(run.loss)
-        self._optimiser = torch.optim.AdamW(self._net.parameters(), lr=run.fit.lr, weight_decay=run.fit.weight_decay)
-        self._sampler = BalancedBatches(
-            frames.targets, run.fit.batch, run.fit.seed, run.preprocess.size, run.fit.strange
-        )
+        self._loss = build_loss(run.loss, run.network.width).to(self._device)
+        self._stepper = Stepper(run.fit, [*self._net.parameters(), *self._loss.parameters()], self._device)
+        self._sampler = sampler_of(run.fit, frames.targets, run.preprocess.size)
         self._batches: DataLoader[tuple[Tensor, int]] = training_batches(
             frames, run.preprocess.spec(), run.augment, self._sampler, run.fit.workers
         )
@@ -114,8 +133,7 @@ class _Training:
         rate = self.run.fit.lr
         for step, (inputs, targets) in enumerate(self._batches):
             rate = learning_rate(self.run.fit, (self.epoch + step / steps) / self.run.fit.epochs)
-            for group in self._optimiser.param_groups:
-                group["lr"] = rate
+            self._stepper.set_rate(rate)
             losses.append(self._step(inputs, targets))
             count += len(targets)
         self.epoch += 1
@@ -123,12 +141,10 @@ class _Training:
 
     def _step(self, inputs: Tensor, targets: Tensor) -> float:
         inputs = inputs.to(self._device, memory_format=torch.channels_last, non_blocking=True)
-        with torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=self._device.type == "cuda"):
-            embeddings = self._net(inputs)
-        loss: Tensor = self._loss(embeddings.float(), targets.to(self._device))
-        self._optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        self._optimiser.step()
+        with self._stepper.autocast():
+            outputs = self._net.logits(inputs) if self._loss.on_logits else self._net(inputs)
+        loss: Tensor = self._loss(outputs.float(), targets.to(self._device))
+        self._stepper.step(loss)
         if self._average is not None:
             self._average.update_parameters(self._net)
         return float(loss.detach())
@@ -146,7 +162,8 @@ class _Training:
                 "epoch": self.epoch,
                 "net": self._net.state_dict(),
                 "average": None if self._average is None else self._average.state_dict(),
-                "optimiser": self._optimiser.state_dict(),
+                "loss": self._loss.state_dict(),
+                **self._stepper.state(),
             },
             scratch,
         )
@@ -166,7 +183,8 @@ class _Training:
         self._net.load_state_dict(held["net"])
         if self._average is not None:
             self._average.load_state_dict(held["average"])
-        self._optimiser.load_state_dict(held["optimiser"])
+        self._loss.load_state_dict(held["loss"])
+        self._stepper.load(held)
         self.epoch = held["epoch"]
 
 

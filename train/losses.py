@@ -1,4 +1,4 @@
-"""What pulls embeddings of one class together: pytorch-metric-learning, with every choice written in the run file."""
+"""What pulls embeddings of one class together: pytorch-metric-learning, every choice written in the run file."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from auroramon.types import LABELS
-from train.runfile import LossTable
+from train.runfile import ArcFaceTable, LossTable, SupConTable, TripletTable
 
 
 class TripletLoss(nn.Module):
@@ -18,7 +19,9 @@ class TripletLoss(nn.Module):
     positive but within the margin, `hard` those whose negative is nearer. Distances are Euclidean, on the unit sphere.
     """
 
-    def __init__(self, table: LossTable) -> None:
+    on_logits = False
+
+    def __init__(self, table: TripletTable) -> None:
         super().__init__()
         from pytorch_metric_learning.losses import TripletMarginLoss
         from pytorch_metric_learning.miners import TripletMarginMiner
@@ -43,6 +46,60 @@ def each_its_own(targets: Tensor) -> Tensor:
     return torch.where(targets < len(LABELS), targets, alone)
 
 
-def build_loss(table: LossTable) -> nn.Module:
-    """Give the loss that a run asks for."""
-    return TripletLoss(table)
+class ArcFaceLoss(nn.Module):
+    """Additive angular margin loss (Deng et al. 2019), with a learnt centre for each class on the unit sphere."""
+
+    on_logits = False
+
+    def __init__(self, table: ArcFaceTable, width: int) -> None:
+        super().__init__()
+        from pytorch_metric_learning import losses
+
+        self._loss: nn.Module = losses.ArcFaceLoss(len(LABELS), width, margin=table.margin_deg, scale=table.scale)
+
+    def forward(self, embeddings: Tensor, targets: Tensor) -> Tensor:
+        """Give the mean over (N,D) embeddings with (N,) targets; what is no sky has no centre and is left out."""
+        known = targets < len(LABELS)
+        loss: Tensor = self._loss(embeddings[known], targets[known])
+        return loss
+
+
+class SupConLoss(nn.Module):
+    """Supervised contrastive loss (Khosla et al. 2020) over the frames of a batch."""
+
+    on_logits = False
+
+    def __init__(self, table: SupConTable) -> None:
+        super().__init__()
+        from pytorch_metric_learning import losses
+
+        self._loss: nn.Module = losses.SupConLoss(temperature=table.temperature)
+
+    def forward(self, embeddings: Tensor, targets: Tensor) -> Tensor:
+        """Give the mean over the anchors that have another frame of their class, of (N,D) embeddings."""
+        loss: Tensor = self._loss(embeddings, each_its_own(targets))
+        return loss
+
+
+class CrossEntropyLoss(nn.Module):
+    """Softmax cross entropy of the last layer's outputs before they are brought to unit length, one for each class."""
+
+    on_logits = True
+
+    def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Give the mean over (N,K) logits with (N,) targets; what is no sky is left out."""
+        known = targets < len(LABELS)
+        return functional.cross_entropy(logits[known], targets[known])
+
+
+Loss = TripletLoss | ArcFaceLoss | SupConLoss | CrossEntropyLoss
+"""`on_logits` says whether it takes the last layer's outputs, or the embeddings of unit length."""
+
+
+def build_loss(table: LossTable, width: int) -> Loss:
+    """Give the loss that a run asks for, for embeddings of D = `width`; ArcFace brings weights of its own to train."""
+    if isinstance(table, TripletTable):
+        return TripletLoss(table)
+    if isinstance(table, ArcFaceTable):
+        return ArcFaceLoss(table, width)
+    return SupConLoss(table) if isinstance(table, SupConTable) else CrossEntropyLoss()

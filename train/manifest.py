@@ -12,6 +12,7 @@ A CSV file with one line a frame:
     x,y,radius the disc of sky, in pixels; empty: found in the first frame of the file, as in serving
     grey       luma, red, green or blue: how colour becomes grey
     published  one letter for each published split: 1 to train on, 0 to judge by; empty where there is none
+    simulated  1 where no camera took the frame; else empty
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ from auroramon.preprocess import ChannelRule
 from auroramon.types import Disc
 from train.frames import TARGETS
 
-COLUMNS = ("file", "index", "label", "camera", "night", "block", "position", "x", "y", "radius", "grey", "published")
+COLUMNS = ("file", "index", "label", "camera", "night", "block", "position", "x", "y", "radius", "grey", "published",
+           "simulated")  # fmt: skip
 NEEDED = frozenset({"file", "label"})
 RULES: dict[str, ChannelRule] = {rule: rule for rule in get_args(ChannelRule)}
 
@@ -47,6 +49,7 @@ class Row:
     disc: Disc | None = None
     grey: ChannelRule = "luma"
     published: str = ""
+    simulated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +85,8 @@ def write_manifest(path: Path, rows: Sequence[Row]) -> Manifest:
 def _cells(row: Row) -> list[object]:
     disc = ["", "", ""] if row.disc is None else [f"{v:g}" for v in (row.disc.x, row.disc.y, row.disc.radius)]
     position = "" if row.position is None else f"{row.position:.10g}"
-    return [row.file, row.index, row.label, row.camera, row.night, row.block, position, *disc, row.grey, row.published]
+    place = [row.file, row.index, row.label, row.camera, row.night, row.block, position]
+    return [*place, *disc, row.grey, row.published, "1" if row.simulated else ""]
 
 
 def read_manifest(path: Path) -> Manifest:
@@ -130,6 +134,9 @@ def parse_row(cells: dict[str, str]) -> Row:
         raise ValueError(f"grey is '{grey}', not one of {', '.join(RULES)}")
     if set(published) - {"0", "1"}:
         raise ValueError(f"published is '{published}', which holds more than 0 and 1")
+    simulated = cells.get("simulated", "")
+    if simulated not in {"", "0", "1"}:
+        raise ValueError(f"simulated is '{simulated}', not 1 or nothing")
     x, y, radius = (cells.get(name, "") for name in ("x", "y", "radius"))
     position = cells.get("position", "")
     return Row(
@@ -143,4 +150,5 @@ def parse_row(cells: dict[str, str]) -> Row:
         disc=Disc(float(x), float(y), float(radius), origin="configured") if x or y or radius else None,
         grey=RULES[grey],
         published=published,
+        simulated=simulated == "1",
     )

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +36,8 @@ from train.embed import Embed, embed_frames, examples
 from train.evaluate import Answers, Report, answer, report
 from train.export import export_float32
 from train.frames import FrameSet, read_split
+from train.leaks import read_judged
+from train.origin import origin_of
 from train.quantise import calibrate_ranges, plain_ranges, quantise
 from train.runfile import HeadTable, Run
 
@@ -46,8 +47,6 @@ MOST = 12000
 CLOSE = 0.995
 """Cosine between the embeddings of both graphs from which a frame may be a golden one: they are there to find machines
 that compute something else, so they must not lie at the border of what int8 may do."""
-
-SPLIT = "Simulated cameras left out of training and calibration"
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,10 +119,10 @@ def build_bundle(
     embed = graph_embed(graphs.float32, run.fit.threads)
     head = fit_head(run.head, *head_examples(run, embed, frames))
     say(f"head fitted: temperature {head.temperature:.3g}, threshold {head.threshold:.3g}")
-    evaluation = read_split(frames, "evaluate")
+    evaluation, origin = read_judged(frames), origin_of(frames)
     embeddings = _embed_all(run, embed, evaluation)
     answers = answer(head, embeddings, evaluation.targets, evaluation.camera_numbers)
-    figures = report(answers, tuple(c.camera for c in evaluation.cameras), SPLIT)
+    figures = report(answers, tuple(c.camera for c in evaluation.cameras), origin.split)
     say(f"accuracy {figures.accuracy}, aurora recall {figures.aurora_recall}, false alarms {figures.false_alarms}")
     agreement, close = None, np.ones(len(evaluation), dtype=bool)
     if graphs.int8 is not None:
@@ -131,7 +130,7 @@ def build_bundle(
         same = answer(head, quick, evaluation.targets, evaluation.camera_numbers).said == answers.said
         close = same & (np.sum(quick * embeddings, axis=1) > CLOSE)
         known = answers.targets < len(LABELS)
-        agreement = Agreement(float(same[known].mean()), int(known.sum()), SPLIT[0].lower() + SPLIT[1:])
+        agreement = Agreement(float(same[known].mean()), int(known.sum()), origin.split[0].lower() + origin.split[1:])
         say(f"int8 gives the label of float32 on {100 * agreement.labels:.2f} % of {agreement.frames} frames")
     golden = golden_frames(run, embed, head, evaluation, _sure(answers, close, run.export.golden))
     trained = len(read_split(frames, "train"))
@@ -142,7 +141,7 @@ def build_bundle(
         golden=golden,
         provenance=_provenance(run, frames, figures),
         float32=graphs.float32,
-        card=model_card(run, figures, agreement, trained),
+        card=model_card(run, figures, agreement, trained, origin),
         int8=graphs.int8,
         agreement=agreement,
         activation_ranges=graphs.ranges,
@@ -185,7 +184,7 @@ def _sure(answers: Answers, close: NDArray[np.bool_], each: int) -> NDArray[np.i
 
 
 def _provenance(run: Run, frames: Path, figures: Report) -> Provenance:
-    index: dict[str, Any] = json.loads((frames / "index.json").read_text(encoding="utf-8"))
+    origin = origin_of(frames)
     metrics = {
         "frames": figures.frames,
         "cameras": figures.cameras,
@@ -200,8 +199,8 @@ def _provenance(run: Run, frames: Path, figures: Report) -> Provenance:
     return Provenance(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         code_version=auroramon.__version__,
-        data=f"{index['kind']} skies, figures on cameras left out of training",
-        data_digest=index["digest"],
+        data=origin.data,
+        data_digest=origin.digest,
         seeds={"data": run.data.seed, "fit": run.fit.seed},
         metrics={name: round(float(value), 4) for name, value in metrics.items() if math.isfinite(value)},
     )

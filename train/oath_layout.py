@@ -25,6 +25,7 @@ from train.manifest import Row
 
 CLASSES, PERMUTATIONS = "classifications.csv", "train_test_split.csv"
 PLAIN, TURNED = Path("images/cropped_scaled"), Path("images/cropped_scaled_rotated")
+NOTE = "SIMULATED.txt"
 TEXT_LINES = 18
 HEADER = ["class2", "class6", "picNum", "picType", "rotAng"]
 TRAINED = 0.7
@@ -74,10 +75,16 @@ def oath_rows(folder: Path, rotated: bool = False) -> list[Row]:
             position=float(image.number),
             disc=disc,
             grey="green",
+            simulated=is_simulated(folder),
             published="".join("01"[int(flag)] for flag in flags),
         )
         for image, flags in zip(images, trained.T, strict=True)
     ]
+
+
+def is_simulated(folder: Path) -> bool:
+    """Say whether the images of such a folder are simulated, as `python -m train simulate-oath` writes them."""
+    return (folder / NOTE).exists()
 
 
 def read_classes(folder: Path) -> list[OathImage]:
@@ -86,7 +93,7 @@ def read_classes(folder: Path) -> list[OathImage]:
     Raises:
         ConfigError: classifications.csv is not there, or not as published.
     """
-    path = _table(folder, CLASSES)
+    path = table_of(folder, CLASSES)
     with path.open(newline="", encoding="utf-8") as file:
         lines = list(csv.reader(islice(file, TEXT_LINES, None)))
     if not lines or lines[0] != HEADER:
@@ -109,7 +116,7 @@ def read_permutations(folder: Path, count: int) -> NDArray[np.intp]:
     Raises:
         ConfigError: a row is no permutation.
     """
-    path = _table(folder, PERMUTATIONS)
+    path = table_of(folder, PERMUTATIONS)
     try:
         found = np.loadtxt(path, delimiter=",", ndmin=2).astype(np.intp)
     except ValueError as error:
@@ -127,7 +134,12 @@ def _trained(permutations: NDArray[np.intp]) -> NDArray[np.bool_]:
     return flags
 
 
-def _table(folder: Path, name: str) -> Path:
+def table_of(folder: Path, name: str) -> Path:
+    """Give one of the two tables of an OATH folder.
+
+    Raises:
+        ConfigError: it is not there.
+    """
     for path in (folder / name, folder / "classifications" / name):
         if path.exists():
             return path

@@ -1,4 +1,7 @@
-"""A run: everything that decides what a training gives, in one TOML file. Unknown keys are refused."""
+"""A run: everything that decides what a training gives, in one TOML file. Unknown keys are refused.
+
+Few keys may be left out: those that most runs have no use for.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,12 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, model_validator
 
 from auroramon.errors import ConfigError
 from auroramon.preprocess import PreprocessSpec
+from auroramon.types import LABELS
+from train.splits import SplitKind
 
 Split = Literal["train", "heads", "calibrate", "evaluate"]
 SPLITS: tuple[Split, ...] = ("train", "heads", "calibrate", "evaluate")
@@ -32,6 +37,24 @@ class DataTable(_Table):
     unknown: int = Field(ge=0)  # frames that are no sky, of each camera of `train`, `calibrate` and `evaluate`
     sizes: tuple[int, ...]  # shorter side of the simulated frames, pixels; each camera has one of them
     green_share: float = Field(ge=0, le=1)  # of the colour frames that are read by their green plane instead of luma
+
+
+class ManifestTable(_Table):
+    """Frames of files that a manifest lists (`python -m train prepare`), divided by one rule (train/splits.py)."""
+
+    manifest: Path  # relative to the work folder
+    split: SplitKind
+    seed: int
+    part: int = Field(ge=0)  # which part, fold or published permutation is judged, from 0
+    parts: int = Field(ge=3)
+    block: int = Field(ge=1)  # at least so many consecutive frames make a block
+    gap: float = Field(ge=0)  # frames this near to a judged one are left out: image numbers of OATH, seconds elsewhere
+
+
+def _data_kind(values: Any) -> str:
+    """Say which table is meant: one that names a manifest, or one that draws."""
+    listed = isinstance(values, ManifestTable) or (isinstance(values, dict) and "manifest" in values)
+    return "listed" if listed else "simulated"
 
 
 class PreprocessTable(_Table):
@@ -67,19 +90,47 @@ class AugmentTable(_Table):
 class NetworkTable(_Table):
     backbone: str
     width: int = Field(ge=2)  # D
+    start: str = ""  # name of a run whose trained features are begun with; "": random weights
+    frozen: bool = False  # whether they stay as they are, and only the last layer learns: a linear probe
 
 
-class LossTable(_Table):
+class TripletTable(_Table):
+    """Triplet margin loss over the triplets that a miner finds in a batch."""
+
     kind: Literal["triplet"]
     margin: float = Field(gt=0)
     miner: Literal["all", "semihard", "hard"]
     miner_margin: float = Field(gt=0)
 
 
+class ArcFaceTable(_Table):
+    """Additive angular margin loss."""
+
+    kind: Literal["arcface"]
+    margin_deg: float = Field(gt=0, lt=90)
+    scale: float = Field(gt=0)
+
+
+class SupConTable(_Table):
+    """Supervised contrastive loss."""
+
+    kind: Literal["supcon"]
+    temperature: float = Field(gt=0)
+
+
+class CrossEntropyTable(_Table):
+    """Softmax over the network's last layer: `network.width` is the number of classes."""
+
+    kind: Literal["cross_entropy"]
+
+
+LossTable = Annotated[TripletTable | ArcFaceTable | SupConTable | CrossEntropyTable, Field(discriminator="kind")]
+
+
 class FitTable(_Table):
     seed: int
     epochs: int = Field(ge=1)
-    batch: int = Field(ge=12)  # rounded down to a multiple of the classes
+    batch: int = Field(ge=12)  # rounded down to a multiple of the classes where they are balanced
     strange: int = Field(ge=0)  # frames that are no sky in each batch, beside `batch`, pushed away from every class
     lr: float = Field(gt=0)
     warmup: float = Field(ge=0, lt=1)  # part of the steps in which the rate rises
@@ -87,6 +138,10 @@ class FitTable(_Table):
     weight_decay: float = Field(ge=0)
     small: tuple[tuple[float, int], ...]  # (part of the epochs, size): smaller inputs until then, for speed
     average: float = Field(ge=0, lt=1)  # decay of the running mean of the weights, per step; 0: none
+    optimiser: Literal["adamw", "adam", "sgd"] = "adamw"
+    momentum: float = Field(0.0, ge=0, lt=1)  # of sgd
+    sampling: Literal["balanced", "shuffled"] = "balanced"  # each class alike in a batch, or frames as they come
+    arithmetic: Literal["auto", "float32", "bfloat16", "float16"] = "auto"  # auto: bfloat16 on CUDA, float32 on CPU
     threads: int = Field(ge=1)
     workers: int = Field(ge=0)  # processes that prepare frames; 0: in the training process
 
@@ -108,7 +163,9 @@ class Run(_Table):
     """A run file."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
-    data: DataTable
+    data: Annotated[
+        Annotated[DataTable, Tag("simulated")] | Annotated[ManifestTable, Tag("listed")], Discriminator(_data_kind)
+    ]
     preprocess: PreprocessTable
     augment: AugmentTable
     network: NetworkTable
@@ -117,9 +174,38 @@ class Run(_Table):
     head: HeadTable
     export: ExportTable
 
+    @model_validator(mode="after")
+    def _last_layer(self) -> Run:
+        classes = self.loss.kind == "cross_entropy"
+        if classes and self.network.width != len(LABELS):
+            raise ValueError(f"cross entropy needs network.width = {len(LABELS)}, one output for each class")
+        return self
+
+    @property
+    def simulated(self) -> DataTable:
+        """The simulated cameras.
+
+        Raises:
+            ConfigError: the run reads a manifest.
+        """
+        if not isinstance(self.data, DataTable):
+            raise ConfigError(f"the run {self.name} reads a manifest: it draws no simulated cameras")
+        return self.data
+
+    @property
+    def listed(self) -> ManifestTable:
+        """The manifest and its split.
+
+        Raises:
+            ConfigError: the run draws simulated cameras.
+        """
+        if not isinstance(self.data, ManifestTable):
+            raise ConfigError(f"the run {self.name} draws simulated cameras: its table data names no manifest")
+        return self.data
+
     def digest(self, *tables: str) -> str:
         """Give a digest of some of the tables, or of the whole run."""
-        values: dict[str, Any] = self.model_dump(mode="json")
+        values: dict[str, Any] = self.model_dump(mode="json", exclude_defaults=True)
         chosen = {name: values[name] for name in tables} if tables else values
         return hashlib.sha256(json.dumps(chosen, sort_keys=True).encode()).hexdigest()
 
@@ -137,5 +223,11 @@ def read_run(path: Path) -> Run:
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"the run file {path} is no TOML: {error}") from error
     except ValidationError as error:
-        wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        wrong = "; ".join(f"{_place(e['loc'])}: {e['msg']}" for e in error.errors())
         raise ConfigError(f"the run file {path} is wrong: {wrong}") from error
+
+
+def _place(parts: tuple[str | int, ...]) -> str:
+    """Give the key as it stands in the file: pydantic names the chosen kind of a table after the table."""
+    kinds = {"simulated", "listed", "triplet", "arcface", "supcon", "cross_entropy"}
+    return ".".join(str(part) for place, part in enumerate(parts) if not (place == 1 and part in kinds))

@@ -79,7 +79,7 @@ def simulate(work: Path, run: Run, processes: int, progress: Callable[[int, int]
     (work / run.name / NOTE).write_text(folder.name + "\n", encoding="utf-8")
     if read_index(folder) is not None:
         return folder
-    plans = [plan for plan in _plans(folder, run.data) if not is_written(plan.folder)]
+    plans = [plan for plan in _plans(folder, run.simulated) if not is_written(plan.folder)]
     progress(0, len(plans))
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(processes, mp_context=context) as pool:
@@ -91,7 +91,7 @@ def simulate(work: Path, run: Run, processes: int, progress: Callable[[int, int]
 
 def describe(run: Run) -> dict[str, Any]:
     """Say what the frames of a run are."""
-    return {"kind": "simulated", "digest": data_digest(run), "data": run.data.model_dump(mode="json")}
+    return {"kind": "simulated", "digest": data_digest(run), "data": run.simulated.model_dump(mode="json")}
 
 
 def _plans(folder: Path, data: DataTable) -> list[CameraPlan]:

@@ -28,3 +28,15 @@ def test_slim18_with_64_channels_is_resnet18() -> None:
 def test_unknown_names_are_refused(name: str) -> None:
     with pytest.raises(ValueError, match="unknown backbone"):
         build_embedder(name, 2, 16)
+
+
+def test_frozen_features_stay_as_they_are_while_the_last_layer_learns() -> None:
+    net = build_embedder("slim18-8", 1, 6)
+    net.freeze_features()
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+    optimiser = torch.optim.SGD([p for p in net.parameters() if p.requires_grad], lr=1.0)
+    net.train()
+    net.logits(torch.randn(4, 1, 32, 32)).square().sum().backward()
+    optimiser.step()
+    changed = {name for name, value in net.state_dict().items() if not torch.equal(value, before[name])}
+    assert changed == {"project.weight", "project.bias"}

@@ -17,12 +17,15 @@ from train.backbones import Embedder
 from train.cards import report_tables
 from train.commands.options import DEVICE, PROCESSES, RUN, TO, WORK
 from train.commands.progress import progress
+from train.divided import frames_of_manifest
 from train.frames import read_split
 from train.heads import compare_heads
+from train.leaks import read_judged
 from train.loop import Epoch, load_embedder
 from train.loop import fit as fit_network
-from train.model import SPLIT, build_bundle, export_graphs, graph_embed, judge_split, report_json
-from train.runfile import Run, read_run
+from train.model import build_bundle, export_graphs, graph_embed, judge_split, report_json
+from train.origin import origin_of
+from train.runfile import ManifestTable, Run, read_run
 from train.simulate import frames_of
 from train.simulate import simulate as draw_frames
 
@@ -53,7 +56,7 @@ def fit(run_file: Path, work: Path, device: str) -> None:
 def heads(run_file: Path, work: Path) -> None:
     """Compare the heads on the calibration cameras, cross-validated by camera."""
     run = read_run(run_file)
-    click.echo(compare_heads(run, _trained(run, work), frames_of(work, run)))
+    click.echo(compare_heads(run, _trained(run, work), _frames(run, work)))
 
 
 @click.command()
@@ -78,10 +81,11 @@ def evaluate(run_file: Path, work: Path, bundle: Path, as_json: bool, precision:
     if model.preprocess != run.preprocess.spec() or model.labels != LABELS:
         raise ConfigError(f"{bundle} prepares frames differently from {run_file}, or has other labels")
     embed = graph_embed(model.graph(choose_precision(model, precision)), run.fit.threads)
-    frames = read_split(frames_of(work, run), "evaluate")
+    folder = _frames(run, work)
+    frames, origin = read_judged(folder), origin_of(folder)
     answers = judge_split(run, embed, model.head, frames)
-    figures = evaluation.report(answers, tuple(c.camera for c in frames.cameras), SPLIT)
-    click.echo(report_json(figures) if as_json else report_tables(figures), nl=False)
+    figures = evaluation.report(answers, tuple(c.camera for c in frames.cameras), origin.split)
+    click.echo(report_json(figures) if as_json else report_tables(figures, origin.unit), nl=False)
 
 
 @click.command()
@@ -97,11 +101,20 @@ def model(run_file: Path, work: Path, processes: int, device: str, to: Path | No
     to = to or work / run.name / "bundle"
     if to.exists() and not replace:
         raise ConfigError(f"{to} exists already: give --replace to make it anew, or --to FOLDER")
-    _simulate(run, work, processes)
+    if not isinstance(run.data, ManifestTable):
+        _simulate(run, work, processes)
     _fit(run, work, device)
     if to.exists():
         shutil.rmtree(to)
     _export(run, work, to)
+
+
+def _frames(run: Run, work: Path) -> Path:
+    """Give the folder with a run's frames; those of a manifest are read and divided first."""
+    if not isinstance(run.data, ManifestTable):
+        return frames_of(work, run)
+    with progress("frames read") as show:
+        return frames_of_manifest(work, run, show)
 
 
 def _simulate(run: Run, work: Path, processes: int) -> Path:
@@ -111,7 +124,7 @@ def _simulate(run: Run, work: Path, processes: int) -> Path:
 
 def _fit(run: Run, work: Path, device: str) -> Embedder:
     chosen = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
-    frames = read_split(frames_of(work, run), "train")
+    frames = read_split(_frames(run, work), "train")
     click.echo(f"{len(frames)} frames of {len(frames.cameras)} cameras, on {chosen}", err=True)
     return fit_network(work / run.name, run, frames, chosen, lambda epoch: _say_epoch(run, epoch))
 
@@ -131,7 +144,7 @@ def _trained(run: Run, work: Path) -> Embedder:
 
 
 def _export(run: Run, work: Path, to: Path) -> None:
-    frames = frames_of(work, run)
+    frames = _frames(run, work)
     graphs = export_graphs(_trained(run, work), run, frames, work / run.name)
     bundle, figures = build_bundle(run, graphs, frames, to, lambda line: click.echo(line, err=True))
     (work / run.name / "report.json").write_text(report_json(figures), encoding="utf-8")
