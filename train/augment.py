@@ -18,6 +18,9 @@ from train.runfile import AugmentTable
 
 Plane = NDArray[np.float32]
 
+FINE = 1.4
+"""Pixels of a varied frame for one of the input: fewer would show in what is turned."""
+
 
 def plain_input(counts: NDArray[np.uint16], disc: Disc, spec: PreprocessSpec) -> Plane:
     """Give the (C,S,S) input of a frame as it is."""
@@ -36,7 +39,7 @@ def varied_input(
         table: how much may be varied.
         rng: decides.
     """
-    image, disc = _normalised(*_around(counts, disc))
+    image, disc = _normalised(*_reduced(*_around(counts, disc), spec))
     seen = None
     if table.turn:
         angle = rng.uniform(0, 360)
@@ -75,11 +78,22 @@ def _around(counts: NDArray[np.uint16], disc: Disc) -> tuple[NDArray[np.uint16],
     return counts[upper:lower, left:right], replace(disc, x=disc.x - left, y=disc.y - upper)
 
 
-def _normalised(counts: NDArray[np.uint16], disc: Disc) -> tuple[Plane, Disc]:
+def _reduced(counts: NDArray[np.uint16], disc: Disc, spec: PreprocessSpec) -> tuple[NDArray[Any], Disc]:
+    """Give the frame no finer than half as fine again as the input will be: all that follows costs by the pixel."""
+    scale = FINE * spec.size / (2 * disc.radius * spec.crop)
+    if scale > 0.85:
+        return counts, disc
+    size = (max(1, round(counts.shape[1] * scale)), max(1, round(counts.shape[0] * scale)))
+    small = Image.fromarray(counts.astype(np.float32)).resize(size, Image.Resampling.BILINEAR)
+    across, down = size[0] / counts.shape[1], size[1] / counts.shape[0]
+    return np.asarray(small), replace(disc, x=disc.x * across, y=disc.y * down, radius=disc.radius * across)
+
+
+def _normalised(counts: NDArray[Any], disc: Disc) -> tuple[Plane, Disc]:
     """Give the frame with most of its middle between 0 and 1, so that the strengths below mean what can be seen."""
     x, y, half = int(disc.x), int(disc.y), int(disc.radius * 0.6)
     middle = np.sort(counts[max(0, y - half) : y + half : 3, max(0, x - half) : x + half : 3], axis=None)
-    low, high = int(middle[len(middle) // 200]), int(middle[-1 - len(middle) // 200])
+    low, high = float(middle[len(middle) // 200]), float(middle[-1 - len(middle) // 200])
     image = (counts - np.float32(low)) / np.float32(max(high - low, 1))
     return np.maximum(image, 0, out=image), disc
 
