@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from auroramon.sim.camera import SimCamera, random_camera
+from auroramon.sim.camera import SimCamera, random_camera, standard_camera
+from auroramon.sim.clouds import haze
 from auroramon.sim.frame import SimFrame
-from auroramon.sim.geometry import frame_shape, sky_geometry
-from auroramon.sim.scene import UNKNOWN_KINDS, VISIBLE, draw, draw_unknown
+from auroramon.sim.geometry import CROP, frame_shape, sky_geometry
+from auroramon.sim.light import Scene, render
+from auroramon.sim.moon import random_moon
+from auroramon.sim.scene import UNKNOWN_KINDS, VISIBLE, draw, draw_unknown, in_free_sky, measure
+from auroramon.sim.sky import random_sky
+from auroramon.sim.station import station
 from auroramon.types import AURORA_LABELS, LABELS, UNKNOWN
 
 SIZE = 96
@@ -68,6 +75,27 @@ def test_the_moon_is_a_compact_blob_brighter_than_the_rest() -> None:
         bright = sky > np.median(sky) + 0.75 * (sky.max() - np.median(sky))
         compact.append(bright.mean() < 0.2)
     assert np.mean(compact) > 0.7, "the rest shine through haze"
+
+
+def test_the_moon_stands_in_the_part_of_the_sky_that_models_keep() -> None:
+    rng = np.random.default_rng(17)
+    for camera in fleet(8, seed=6):
+        truth = draw(rng, "moon", camera, SIZE).truth
+        geometry = sky_geometry(camera, SIZE)
+        place = np.abs(geometry.altitude - truth["moon_altitude_deg"]) < 1.5
+        assert (place & (geometry.disc_radius < CROP + 0.03)).any()
+
+
+def test_through_a_sheet_of_haze_the_moon_still_shows_as_a_spot() -> None:
+    camera = standard_camera("s")
+    geometry, place = sky_geometry(camera, SIZE), station(camera, SIZE)
+    rng = np.random.default_rng(3)
+    moon = replace(in_free_sky(rng, random_moon(rng), geometry, place, 60.0), phase=0.9)
+    sheet = replace(haze(rng), depth=2.5)
+    drawn = render(geometry, place, Scene(random_sky(rng, camera), None, sheet, moon))
+    truth = measure(geometry, place, "moon", drawn)
+    assert truth["moon_clear"] < 0.2
+    assert truth["moon"] >= VISIBLE["moon"]
 
 
 @pytest.mark.parametrize("kind", UNKNOWN_KINDS)
