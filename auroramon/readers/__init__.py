@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 from auroramon.errors import FrameError
@@ -27,12 +28,26 @@ READERS: tuple[Reader, ...] = (
     ImgReader(),
 )
 
+LIBRARIES = {"fits": "astropy", "hdf5": "h5py"}
+"""The module that each pip extra of a reader brings."""
+
 _HEAD_BYTES = 512
 
 
 def suffixes() -> tuple[str, ...]:
     """Give the endings of all files that can be read, lower case, with the dot."""
     return tuple(sorted({suffix for reader in READERS for suffix in reader.suffixes}))
+
+
+def ending_of(path: str) -> str:
+    """Give the longest ending of a file's name that a reader knows, lower case; "" where none does."""
+    return max((suffix for suffix in suffixes() if path.lower().endswith(suffix)), key=len, default="")
+
+
+def lacking(ending: str) -> str:
+    """Give the pip extra that files of this ending need and that is not installed; "" where nothing is missing."""
+    needed = {reader.requires for reader in READERS if ending in reader.suffixes and reader.requires}
+    return next((extra for extra in needed if find_spec(LIBRARIES[extra]) is None), "")
 
 
 def reader_for(path: Path) -> Reader:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from auroramon.cameras import Cameras
 from auroramon.reference import Setting, SettingsTable, tables
-from auroramon.survey.survey import CameraGuess, Survey
+from auroramon.survey.survey import CameraGuess, Survey, Unread
 from auroramon.toml_text import toml_value
 
 WIDTH = 100
@@ -19,7 +19,10 @@ def starter(found: Survey) -> str:
     """Give a commented auroramon.toml; what is not known stands in it as a comment."""
     camera_table, *others = tables()
     lines = [*_comment(f"Written by `auroramon init {found.folder}`; `auroramon config check` looks it over."),
-             "# What begins with # is a comment, or a setting at its default.", ""]  # fmt: skip
+             "# What begins with # is a comment, or a setting at its default."]  # fmt: skip
+    for unread in found.unread:
+        lines += _comment(_nothing_came(unread))
+    lines.append("")
     if not found.cameras:
         name = Cameras().named(found.folder.name).name
         facts = ["No readable file was in the folder yet."]
@@ -43,11 +46,19 @@ def findings(found: Survey) -> Iterator[str]:
         )
         for line in _facts(camera):
             yield f"  {line}"
+    yield from map(_nothing_came, found.unread)
     if found.problems:
         yield f"{_number(len(found.problems))} gave nothing when looked at:"
         yield from (f"  {problem}" for problem in found.problems[:5])
         if len(found.problems) > 5:
             yield f"  and {len(found.problems) - 5} more"
+
+
+def _nothing_came(unread: Unread) -> str:
+    of = f"{_number(unread.files)} {unread.ending}: none that was looked at gave a frame"
+    if unread.extra:
+        return f"{of}, because a library is missing: pip install 'auroramon[{unread.extra}]', then call this again"
+    return f"{of}: {unread.problem}"
 
 
 def _number(files: int) -> str:
@@ -125,7 +136,8 @@ def _disc(camera: CameraGuess) -> str:
 
 
 def _comment(text: str) -> Iterable[str]:
-    return textwrap.wrap(text, WIDTH, initial_indent="# ", subsequent_indent="# ", break_on_hyphens=False)
+    printable = "".join(char if char.isprintable() else "?" for char in text)  # a name may hold what no TOML may
+    return textwrap.wrap(printable, WIDTH, initial_indent="# ", subsequent_indent="# ", break_on_hyphens=False)
 
 
 def _example(setting: Setting) -> str:

@@ -13,7 +13,7 @@ from threading import Event
 from auroramon.cameras import Cameras
 from auroramon.disc import find_disc
 from auroramon.errors import AuroramonError
-from auroramon.readers import suffixes
+from auroramon.readers import ending_of, lacking, suffixes
 from auroramon.sources.arrivals import ArrivalRule, Problem
 from auroramon.sources.walk import walk
 from auroramon.survey.division import Group, divided
@@ -55,6 +55,16 @@ class CameraGuess:
 
 
 @dataclass(frozen=True, slots=True)
+class Unread:
+    """Files of one ending that gave nothing."""
+
+    ending: str  # ".h5"
+    files: int  # listed
+    extra: str  # the pip extra whose library is missing; "" where that is not the reason
+    problem: str  # what was said of the first of them
+
+
+@dataclass(frozen=True, slots=True)
 class Survey:
     """What a folder holds."""
 
@@ -63,6 +73,7 @@ class Survey:
     complete: bool  # False: there are more files than were listed
     cameras: tuple[CameraGuess, ...]
     problems: tuple[str, ...]  # files that were looked at and gave nothing, as sentences
+    unread: tuple[Unread, ...] = ()  # endings of which no file that was looked at gave a frame
 
 
 def survey(folder: Path) -> Survey:
@@ -74,14 +85,29 @@ def survey(folder: Path) -> Survey:
     folder = folder.resolve()
     problems: list[str] = []
     files, complete = _listed(folder, problems)
-    looks = list(first_looks(spread(files, FIRST_LOOKS), problems))
+    chosen = spread(files, FIRST_LOOKS)
+    looks = list(first_looks(chosen, problems))
     cameras = []
     for group in divided(folder, looks):
         rule = ArrivalRule(suffixes(), group.patterns)
         base = str(group.folder) + os.sep
         own = [file for file in files if file.path.startswith(base) and rule.wants(file.path[len(base) :])]
         cameras.append(_guess(group, own))
-    return Survey(folder, len(files), complete, tuple(_distinct(cameras)), tuple(problems))
+    unread = tuple(_unread(files, chosen, looks, problems))
+    return Survey(folder, len(files), complete, tuple(_distinct(cameras)), tuple(problems), unread)
+
+
+def _unread(
+    files: Sequence[FileStat], chosen: Sequence[FileStat], looks: Sequence[Look], problems: Sequence[str]
+) -> Iterator[Unread]:
+    """Give the endings of which every file that was looked at gave nothing."""
+    listed = Counter(ending_of(file.path) for file in files)
+    seen = {ending_of(look.file.path) for look in looks}
+    first = {ending_of(file.path): file.path for file in reversed(chosen)}
+    for ending in sorted(set(first) - seen):
+        name = Path(first[ending]).name
+        said = next((problem for problem in problems if name in problem), "gave nothing")
+        yield Unread(ending, listed[ending], lacking(ending), said)
 
 
 def _listed(folder: Path, problems: list[str]) -> tuple[list[FileStat], bool]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import sys
 import tomllib
 from datetime import timedelta
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 from auroramon.config import load_settings
 from tests.cli.conftest import Command, Winter
+from tests.daemon import run
 from tests.skies import START, stack, write_png
 from tests.tiny import write_tiny_bundle
 
@@ -86,6 +88,23 @@ def test_init_says_which_files_gave_nothing(auroramon: Command, frames: Path) ->
     assert said.code == 0
     assert "1 file gave nothing" in said.out
     assert "20251221_210000_test.png" in said.out
+
+
+def test_init_writes_down_which_formats_gave_nothing_and_which_library_is_missing(
+    auroramon: Command, frames: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "h5py", None)  # as if it were not installed
+    for name in ("20251221_2000_x.h5", "20251221_2001_x.h5"):
+        (frames / name).write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(600))
+    (frames / "20251221_200000\x01.img").write_bytes(b"nothing")
+    said = auroramon("init", frames)
+    assert said.code == 0
+    written = Path("auroramon.toml").read_text()
+    tomllib.loads(written)
+    for text in (said.out, written.replace("\n# ", " ")):
+        assert "2 files .h5: none that was looked at gave a frame, because a library is missing" in text
+        assert "pip install 'auroramon[hdf5]'" in text
+        assert "1 file .img: none that was looked at gave a frame: " in text
 
 
 def test_config_show_is_toml_and_says_where_a_value_is_from(
@@ -167,8 +186,12 @@ def test_a_database_that_cannot_be_there_is_wrong_configuration_in_every_command
     monkeypatch.setenv("AURORAMON_DATABASE__URL", url)
     monkeypatch.setenv("AURORAMON_MODEL__PATH", str(tiny))
     Path("run.toml").write_text(f'[[camera]]\nname = "a"\nfolder = "{tmp_path}"\n')
-    for words in (["status"], ["labels"], ["backfill", "run.toml"], ["run"], ["config", "check"]):
+    for words in (["status"], ["labels"], ["config", "check"]):
         said = auroramon(*words, "-c", "run.toml")
         assert said.code == 2, words
         assert says in said.out + said.err
         assert "secret" not in said.out + said.err
+    for words in (["backfill", "run.toml"], ["run"]) if url.startswith("sqlite") else ():  # they answer to signals
+        done = run(*words, "-c", "run.toml", check=False)
+        assert done.returncode == 2, words
+        assert says in done.stderr
