@@ -15,7 +15,7 @@ from auroramon.cameras import Cameras
 from auroramon.errors import AuroramonError
 from auroramon.ports import StopFlag
 from auroramon.readers import read_frames, suffixes
-from auroramon.sources.arrivals import ArrivalRule, Report
+from auroramon.sources.arrivals import ArrivalRule, Problem, Report, printable
 from auroramon.sources.walk import walk
 from auroramon.sources.watch import Ownership, WatchedFolder, root_of
 from auroramon.times import time_of
@@ -80,6 +80,8 @@ class Archive:
                 camera = ownership.camera_of(found.path)
                 elsewhere = camera is None and not found.path.startswith(roots)
                 if camera is None and not (elsewhere and readable.wants(Path(found.path).name)):
+                    if found.path == root_of(path):
+                        self.report(_passed_over(found.path))
                     continue  # no frame by its name, or its camera's patterns leave it out
                 file = replace(found, camera=camera) if camera else found
                 if self.period.always or self.period.holds(self._begin(file)):
@@ -101,6 +103,13 @@ class Archive:
         return time_of(
             first, file.path, file.mtime_ns, camera.time_from, camera.time_pattern, camera.utc_offset_hours
         ).time
+
+
+def _passed_over(path: str) -> Problem:
+    """Say that a file that was named is not taken; in a folder such files are passed over in silence."""
+    shown = printable(path)
+    why = "its name is that of no format that auroramon reads, or its camera's patterns leave it out"
+    return Problem(shown, f"{shown} is passed over: {why}", lost=False)
 
 
 class ReadAhead:

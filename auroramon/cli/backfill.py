@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from auroramon.cli.options import UTC_TIME, config_option, model_options, settings_of, start_log
-from auroramon.errors import ConfigError, NoDatabaseError
+from auroramon.cli.options import ModelFlags, config_option, model_options, settings_of, start_log
+from auroramon.cli.params import check_span, counted, span_options
+from auroramon.errors import ConfigError
 from auroramon.types import Outcome
 
 if TYPE_CHECKING:
@@ -29,9 +30,8 @@ log = logging.getLogger(__name__)
 @click.command(short_help="Label an archive: every file under the PATHs that has no label yet.")
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--workers", default="auto", show_default=True, help="Worker processes: a number, or auto for all cores.")
-@click.option("--since", type=UTC_TIME, help="Only files of this time (UTC) or later.")
-@click.option("--until", type=UTC_TIME, help="Only files before this time (UTC).")
-@click.option("--dry-run", is_flag=True, help="Say how many files would be labelled, and change nothing.")
+@span_options
+@click.option("--dry-run", "only_count", is_flag=True, help="Say how many files would be labelled, and change nothing.")
 @click.option("--json", "as_json", is_flag=True, help="The final account as JSON on stdout.")
 @model_options
 @config_option
@@ -40,22 +40,19 @@ def backfill(
     workers: str,
     since: datetime | None,
     until: datetime | None,
-    dry_run: bool,
+    only_count: bool,
     as_json: bool,
     config: Path | None,
-    path: Path | None,
-    precision: str | None,
-    backend: str | None,
+    model: ModelFlags,
 ) -> int:
     """Label every readable file under the PATHs that has no label of the model yet.
 
     It can be stopped at any moment and goes on where it stopped. Exit code 0 when every file is labelled, skipped or
     quarantined; 1 when work was left.
     """
-    settings = settings_of(config, overrides={"model": {"path": path, "precision": precision, "backend": backend}})
+    settings = settings_of(config, overrides=model.overrides)
     start_log(settings.log.level)
-    if since is not None and until is not None and since >= until:
-        raise click.UsageError("--since must be before --until")
+    check_span(since, until)
     for given in paths:
         if not given.exists():
             raise ConfigError(f"{given}: there is no such file or folder")
@@ -75,8 +72,10 @@ def backfill(
 
     archive = Archive(paths, labeller.cameras, Period(since, until), report)
     listing = ReadAhead(archive, stop)
-    if dry_run:
-        return _dry_run(settings, labeller, listing)
+    if only_count:
+        from auroramon.cli.dry_run import dry_run
+
+        return dry_run(settings, labeller, listing)
     left = _label(settings, labeller, listing, _worker_count(workers), stop, as_json)
     if unlisted:
         log.error("%d files or folders could not be looked at, the first: %s", len(unlisted), unlisted[0].sentence)
@@ -91,29 +90,6 @@ def _worker_count(text: str) -> int:
     if text.isdigit() and int(text) > 0:
         return int(text)
     raise click.BadParameter(f"{text!r} is neither a number of processes nor auto", param_hint="--workers")
-
-
-def _dry_run(settings: Settings, labeller: Labeller, listing: ReadAhead) -> int:
-    """Count what would be done; make no database where there is none."""
-    from auroramon.backfill import cut
-    from auroramon.store.store import open_store
-
-    try:
-        store = open_store(settings.database_url, create=False)
-    except NoDatabaseError:
-        store = None
-    model = 0
-    if store is not None:
-        model = next((row.id for row in store.models() if row.digest == labeller.bundle.digest), 0)
-    files = size = 0
-    for batch in cut(listing):
-        wanted = batch if store is None else store.needs_label(batch, model)
-        files += len(wanted)
-        size += sum(file.size for file in wanted)
-    if store is not None:
-        store.close()
-    click.echo(f"{files} of {listing.listed} files would be labelled ({size / 1e6:.1f} MB); nothing was changed")
-    return 0
 
 
 def _label(
@@ -153,10 +129,11 @@ def _tell(account: Account, place: str, as_json: bool) -> None:
         click.echo(json.dumps(counts | {"database": place}))
         return
     words = ", ".join(f"{counts[word.value]} {word.value.replace('_', ' ')}" for word in Outcome if counts[word.value])
-    click.echo(f"{account.listed} files: {words or 'nothing to do'}; {account.frames} frames labelled, in {place}")
+    files, frames = counted(account.listed, "file"), counted(account.frames, "frame")
+    click.echo(f"{files}: {words or 'nothing to do'}; {frames} labelled, in {place}")
     if account.relabelled:
-        click.echo(f"{account.relabelled} frames labelled from their stored embeddings")
+        click.echo(f"{counted(account.relabelled, 'frame')} labelled from stored embeddings")
     if account.outcomes[Outcome.QUARANTINED]:
         click.echo("`auroramon quarantine list` says why files are in quarantine")
     if account.left:
-        click.echo(f"{account.left} files still have work: call the same command again")
+        click.echo(f"{counted(account.left, 'file')} not done: call the same command again")

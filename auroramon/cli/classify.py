@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from auroramon.cli.options import config_option, model_options, settings_of, start_log
+from auroramon.cli.options import ModelFlags, config_option, model_options, settings_of, start_log
 
 if TYPE_CHECKING:
     from auroramon.types import FileOutcome, FileStat, LabelRecord
@@ -32,9 +32,7 @@ def classify(
     as_csv: bool,
     as_json: bool,
     config: Path | None,
-    path: Path | None,
-    precision: str | None,
-    backend: str | None,
+    model: ModelFlags,
 ) -> int:
     """Label FILES without a database.
 
@@ -42,7 +40,7 @@ def classify(
     """
     from auroramon.assemble import live_threads, make_labeller
 
-    settings = settings_of(config, overrides={"model": {"path": path, "precision": precision, "backend": backend}})
+    settings = settings_of(config, overrides=model.overrides)
     start_log(settings.log.level)
     labeller = make_labeller(settings, live_threads(settings))
     labels = labeller.bundle.labels

@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -47,15 +49,34 @@ def config_option(command: Command) -> Command:
     )(command)
 
 
-def model_options(command: Command) -> Command:
-    """Add the flags that choose the model and what runs it."""
+@dataclass(frozen=True, slots=True)
+class ModelFlags:
+    """Which model, and what runs it, as flags say; None was not given."""
+
+    path: Path | None
+    precision: str | None
+    backend: str | None
+
+    @property
+    def overrides(self) -> Mapping[str, Mapping[str, Any]]:
+        """What wins over the settings, by table."""
+        return {"model": asdict(self)}
+
+
+def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the flags that choose the model and what runs it; the command gets them as one value, `model`."""
+
+    @wraps(command)
+    def called(*, path: Path | None, precision: str | None, backend: str | None, **others: Any) -> Any:
+        return command(model=ModelFlags(path, precision, backend), **others)
+
     for option in (
         click.option("--precision", type=click.Choice(["auto", "float32", "int8"]), help="Which graph of the model."),
         click.option("--backend", type=click.Choice(["auto", "onnx"]), help="What runs the network."),
         click.option("--model", "path", type=click.Path(path_type=Path, file_okay=False), help="Model bundle folder."),
     ):
-        command = option(command)
-    return command
+        called = option(called)
+    return called
 
 
 def settings_of(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from auroramon import __version__
-from auroramon.cli.options import config_option, model_options, settings_of, start_log
+from auroramon.cli.options import ModelFlags, config_option, model_options, settings_of, start_log
 from auroramon.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 @click.command(short_help="Watch the cameras' folders and label every frame that arrives.")
 @model_options
 @config_option
-def run(config: Path | None, path: Path | None, precision: str | None, backend: str | None) -> int:
+def run(config: Path | None, model: ModelFlags) -> int:
     """Watch the cameras' folders and label every frame that arrives, until SIGTERM or Ctrl-C."""
     from auroramon.assemble import LabellerRecipe, live_threads, make_labeller
     from auroramon.cli.job import begin
@@ -36,9 +36,7 @@ def run(config: Path | None, path: Path | None, precision: str | None, backend: 
     from auroramon.server import StatusServer
     from auroramon.service import Parts, Service
 
-    settings = settings_of(
-        config, need_file=True, overrides={"model": {"path": path, "precision": precision, "backend": backend}}
-    )
+    settings = settings_of(config, need_file=True, overrides=model.overrides)
     start_log(settings.log.level)
     if not settings.camera:
         raise ConfigError("no [[camera]] is configured, so there is no folder to watch; `auroramon init FOLDER` helps")

@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -76,6 +77,38 @@ def test_a_dry_run_counts_and_makes_no_database(tiny: Path, archive: Path, tmp_p
     assert not (tmp_path / "labels.db").exists()
     run("backfill", archive, "-c", config)
     assert run("backfill", archive, "-c", config, "--dry-run").stdout.startswith("0 of 13")
+
+
+def test_a_dry_run_says_which_library_files_would_wait_for(tiny: Path, archive: Path, tmp_path: Path) -> None:
+    for name in ("20251221_2000_x.h5", "20251221_2001_x.hdf5"):
+        (archive / name).write_bytes(b"")
+    words = ["auroramon", "backfill", str(archive), "--dry-run", "-c", str(write_config(tmp_path, tiny))]
+    lacking = f"import sys; sys.modules['h5py'] = None; sys.argv = {words!r}; from auroramon.cli import main; main()"
+    done = subprocess.run([sys.executable, "-c", lacking], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("15 of 15 files would be labelled")
+    assert "2 of them (.h5, .hdf5) would wait for a library: pip install 'auroramon[hdf5]'\n" in done.stdout
+
+
+def test_a_named_file_that_is_passed_over_is_said(tiny: Path, archive: Path, tmp_path: Path) -> None:
+    config = write_config(tmp_path, tiny)
+    done = run("backfill", archive / "notes.txt", "-c", config, "--dry-run")
+    assert done.stdout.startswith("0 of 0 files")
+    assert f"{archive / 'notes.txt'} is passed over: its name is that of no format" in done.stderr
+
+
+def test_a_confidence_is_not_shown_for_a_label_that_was_denied(tmp_path: Path) -> None:
+    strict = write_tiny_bundle(tmp_path / "strict", threshold=1e-6).folder
+    minute = tmp_path / "20251222_1000_test_themis99_full.pgm.gz"
+    minute.write_bytes(stack(range(3)))
+    rows = list(csv.DictReader(io.StringIO(run("classify", "--csv", "--model", strict, minute).stdout)))
+    assert [row["label"] for row in rows] == ["unknown"] * 3
+    assert all(float(row["confidence"]) > 0 for row in rows)
+    assert "%" not in run("classify", "--model", strict, minute).stdout
+    config = write_config(tmp_path, strict)
+    run("backfill", minute, "-c", config)
+    shown = run("labels", "-c", config).stdout
+    assert shown.count("unknown") == 3
+    assert "%" not in shown
 
 
 def test_since_and_until_choose_by_the_time_of_the_frames(tiny: Path, archive: Path, tmp_path: Path) -> None:
