@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
+import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from auroramon.backends.onnx import OnnxBackend
-from auroramon.bundle import ModelBundle, check_golden, choose_precision, default_bundle, load_bundle
+from auroramon.bundle import DESCRIPTION, ModelBundle, check_golden, choose_precision, default_bundle, load_bundle
 from auroramon.cameras import Cameras
 from auroramon.config import Settings
+from auroramon.errors import BundleError
 from auroramon.labeller import Labeller
 
 BATCH = 32
@@ -31,6 +36,37 @@ class LabellerRecipe:
 
     def __call__(self) -> Labeller:
         return make_labeller(self.settings, self.threads)
+
+
+@dataclass(frozen=True)
+class SentRecipe:
+    """A recipe that carries its model, for workers on machines that may not have it.
+
+    Calling it raises BundleError where what arrived is not what was sent.
+    """
+
+    recipe: LabellerRecipe
+    files: Mapping[str, bytes]  # of the bundle, by name
+    digest: str  # of the bundle
+
+    def __call__(self) -> Labeller:
+        folder = Path(tempfile.mkdtemp(prefix="auroramon-model-"))
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        for name, content in self.files.items():
+            (folder / name).write_bytes(content)
+        settings = self.recipe.settings
+        model = settings.model.model_copy(update={"path": folder})
+        labeller = make_labeller(settings.model_copy(update={"model": model}), self.recipe.threads)
+        if labeller.bundle.digest != self.digest:
+            raise BundleError(f"the model that arrived here is {labeller.bundle.digest[:12]}, not {self.digest[:12]}")
+        return labeller
+
+
+def send(recipe: LabellerRecipe) -> SentRecipe:
+    """Give the recipe together with its model."""
+    bundle = bundle_of(recipe.settings)
+    files = {name: (bundle.folder / name).read_bytes() for name in (DESCRIPTION, *bundle.files)}
+    return SentRecipe(recipe, files, bundle.digest)
 
 
 def make_labeller(settings: Settings, threads: int) -> Labeller:

@@ -155,6 +155,22 @@ class LogSettings(_Table):
     level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severity that is logged")
 
 
+class SlurmSettings(_Table):
+    jobs: int = Field(0, ge=0, description="Jobs to submit for `backfill --cluster slurm`; each starts its workers")
+    queue: str = Field("", description="Partition; empty: the cluster's default")
+    account: str = Field("", description="Account that is charged; empty: the user's default")
+    cores: int = Field(1, ge=1, description="Cores of a job: so many worker processes of one thread")
+    memory: str = Field("4GB", description="Memory of a job, of all its workers together")
+    walltime: str = Field("04:00:00", description="Longest run of a job; what it has in hand then goes to others")
+    interface: str = Field("", description="Network interface for the workers' connections, such as ib0")
+    directives: tuple[str, ...] = Field((), description='More lines for sbatch, such as "--constraint=avx2"')
+    prologue: tuple[str, ...] = Field((), description='Shell lines before the worker, such as "module load python"')
+
+
+class ClusterSettings(_Table):
+    slurm: SlurmSettings = SlurmSettings()
+
+
 class Settings(BaseSettings):
     """Everything that can be set. One instance is made in the CLI and handed on."""
 
@@ -169,6 +185,7 @@ class Settings(BaseSettings):
     paths: PathSettings = PathSettings()
     watch: WatchSettings = WatchSettings()
     log: LogSettings = LogSettings()
+    cluster: ClusterSettings = ClusterSettings()
 
     @model_validator(mode="after")
     def _distinct_names(self) -> Settings:

@@ -10,6 +10,7 @@ from functools import partial
 
 import pytest
 
+from auroramon.config import SlurmSettings
 from auroramon.errors import AuroramonError
 from auroramon.executors.inline import InlineExecutor
 from auroramon.executors.pool import PoolExecutor
@@ -39,11 +40,22 @@ def batch(*paths: str) -> list[FileStat]:
     return [FileStat(path, 1, 1) for path in paths]
 
 
-@pytest.fixture(params=["inline", "pool"])
+@pytest.fixture(params=["inline", "pool", "dask"])
 def executor(request: pytest.FixtureRequest) -> Iterator[Executor]:
-    made: Executor = InlineExecutor(echo) if request.param == "inline" else PoolExecutor(make_echo, workers=2)
+    made = _made(request.param, request)
     yield made
     made.close()
+
+
+def _made(kind: str, request: pytest.FixtureRequest) -> Executor:
+    if kind == "inline":
+        return InlineExecutor(echo)
+    if kind == "pool":
+        return PoolExecutor(make_echo, workers=2)
+    address: str = request.getfixturevalue("dask_cluster").address
+    from auroramon.executors.dask import DaskExecutor
+
+    return DaskExecutor(address, make_echo, workers=1, slurm=SlurmSettings())
 
 
 def words(outcomes: Sequence[Sequence[FileOutcome]]) -> dict[str, Outcome]:

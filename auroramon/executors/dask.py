@@ -1,0 +1,237 @@
+"""Works on batches on a Dask cluster: many machines, one coordinator. The only module that knows Dask.
+
+The scheduler may be one that runs somewhere (`tcp://host:8786`; also how Kubernetes and machines with GPUs are used),
+worker processes on this machine (`local`), or jobs of SLURM (`slurm`). Every worker builds its labeller once, from the
+recipe that is sent to it when it joins, and proves the model on its golden frames before its first task.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import logging
+import platform
+import signal
+import time
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import CancelledError
+from typing import Any
+
+from distributed import Client, Future, LocalCluster, Worker, WorkerPlugin, as_completed, get_worker
+from distributed import TimeoutError as DaskTimeoutError
+from distributed.comm.core import CommClosedError
+from distributed.deploy.cluster import Cluster
+from distributed.scheduler import KilledWorker
+
+from auroramon.config import SlurmSettings
+from auroramon.errors import AuroramonError, ConfigError
+from auroramon.executors.inline import crashed, guarded
+from auroramon.ports import LabelFiles, StopFlag
+from auroramon.types import FileOutcome, FileStat
+
+log = logging.getLogger(__name__)
+
+IN_HAND_PER_THREAD = 2
+"""Batches on the cluster for each thread of it: one in work, one waiting. A million files never are a million tasks."""
+
+SAME = ("auroramon", "numpy", "onnxruntime", "pillow")
+"""What must be of one version everywhere, or labels would depend on the machine that made them."""
+
+COUNT_S = 5.0  # between looks at how many workers there are
+TELL_S = 60.0  # between lines that say that no worker has come yet
+CONNECT_S = 20.0
+
+
+def versions() -> dict[str, str]:
+    """Give the versions that decide what a label is, as they are in this process."""
+    return {"Python": ".".join(platform.python_version_tuple()[:2])} | {
+        name: importlib.metadata.version(name) for name in SAME
+    }
+
+
+class _LabellerPlugin(WorkerPlugin):
+    """Gives each worker its labeller when it joins, however late."""
+
+    def __init__(self, make_labeller: Callable[[], LabelFiles], expected: dict[str, str]) -> None:
+        self.name = f"auroramon-{uuid.uuid4().hex}"
+        self.label_files: LabelFiles | None = None
+        self._make_labeller = make_labeller
+        self._expected = expected
+
+    def setup(self, worker: Worker) -> None:
+        """Refuse a worker of other versions, and build the labeller.
+
+        Raises:
+            ConfigError: this worker would label differently.
+        """
+        found = versions()
+        other = [
+            f"{name} {found[name]}, not {self._expected[name]}" for name in found if found[name] != self._expected[name]
+        ]
+        if other:
+            raise ConfigError(f"worker {worker.address} has {'; '.join(other)}: install the same versions everywhere")
+        self.label_files = self._make_labeller()
+
+
+def _label(plugin: str, batch: Sequence[FileStat]) -> Sequence[FileOutcome]:
+    """Work on a batch, inside a worker."""
+    label_files = get_worker().plugins[plugin].label_files  # type: ignore[attr-defined]
+    assert label_files is not None  # noqa: S101  a worker whose plugin failed is never given a task
+    return guarded(label_files, batch)
+
+
+class DaskExecutor:
+    """A cluster whose workers each have a labeller of their own.
+
+    Args:
+        cluster: `local`, `slurm` or a scheduler's address.
+        make_labeller: picklable, builds the labeller inside a worker; sent to each worker once.
+        workers: processes of a local cluster.
+        slurm: how jobs are submitted, for `slurm`.
+
+    Raises:
+        ConfigError: no such cluster, or its scheduler does not answer.
+        AuroramonError: a worker cannot work: other versions, or its labeller fails.
+    """
+
+    def __init__(
+        self, cluster: str, make_labeller: Callable[[], LabelFiles], workers: int, slurm: SlurmSettings
+    ) -> None:
+        logging.getLogger("distributed").setLevel(logging.WARNING)  # it tells of each connection
+        self._cluster = _started(cluster, workers, slurm)
+        self._client = _connected(self._cluster or cluster)
+        try:
+            self._plugin = self._prepare(make_labeller)
+        except BaseException:
+            self.close()
+            raise
+        self._threads = 0
+        self._next_count = 0.0
+
+    @property
+    def dashboard(self) -> str:
+        """The address of Dask's own pages."""
+        return str(self._client.dashboard_link)
+
+    def _prepare(self, make_labeller: Callable[[], LabelFiles]) -> str:
+        plugin = _LabellerPlugin(make_labeller, versions())
+        try:
+            self._client.get_versions(check=True)  # of Dask itself and what it speaks with
+            self._client.register_plugin(plugin, name=plugin.name)
+        except (AuroramonError, ValueError, ImportError, RuntimeError, OSError) as error:
+            raise AuroramonError(f"the workers cannot start: {error}") from error
+        return plugin.name
+
+    def run(self, batches: Iterable[Sequence[FileStat]], stop: StopFlag) -> Iterator[Sequence[FileOutcome]]:
+        source = iter(batches)
+        held: dict[Any, Sequence[FileStat]] = {}  # by key of the task
+        done = as_completed(loop=self._client.loop)
+        exhausted = False
+        while True:
+            while not (exhausted or stop.is_set()) and len(held) < self._room(stop):
+                batch = next(source, None)
+                if batch is None:
+                    exhausted = True
+                    break
+                future = self._client.submit(_label, self._plugin, batch, pure=False)
+                held[future.key] = batch
+                done.add(future)
+            if not held:
+                return
+            future = next(done)
+            yield self._outcomes(future, held.pop(future.key))
+
+    def _room(self, stop: StopFlag) -> int:
+        """Give how many batches may be on the cluster now; wait while it has no worker at all."""
+        next_line = time.monotonic() + TELL_S
+        while time.monotonic() >= self._next_count or not self._threads:
+            self._threads = sum(self._client.nthreads().values())
+            self._next_count = time.monotonic() + COUNT_S
+            if self._threads or stop.is_set():
+                break
+            if time.monotonic() >= next_line:
+                log.info("waiting for the first worker of the cluster")
+                next_line += TELL_S
+            time.sleep(0.2)
+        return IN_HAND_PER_THREAD * max(1, self._threads)
+
+    def _outcomes(self, future: Future[Any], batch: Sequence[FileStat]) -> Sequence[FileOutcome]:
+        """Give a batch's outcomes. Dask gives the batch of a lost worker to another one, but not for ever."""
+        try:
+            outcomes: Sequence[FileOutcome] = future.result()
+        except KilledWorker:
+            return crashed(batch, "several workers died with it")
+        except (CancelledError, CommClosedError, DaskTimeoutError) as error:
+            raise AuroramonError(
+                f"the cluster was lost ({type(error).__name__}): call the same command again and it goes on from here"
+            ) from error
+        return outcomes
+
+    def close(self) -> None:
+        self._client.close()
+        if self._cluster is not None:
+            self._cluster.close()
+
+
+def _connected(cluster: Cluster | str) -> Client:
+    try:
+        return Client(cluster, timeout=CONNECT_S, set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            f"the Dask scheduler {cluster} does not answer ({error}): give --cluster tcp://HOST:8786, local or slurm"
+        ) from error
+
+
+def _started(cluster: str, workers: int, slurm: SlurmSettings) -> Cluster | None:
+    """Start workers where that is asked for; None where a scheduler runs already."""
+    if cluster == "local":
+        return _local(workers)
+    if cluster == "slurm":
+        return _slurm(slurm)
+    if "://" in cluster:
+        return None
+    raise ConfigError(f"{cluster!r} is no cluster: give --cluster tcp://HOST:8786, local or slurm")
+
+
+def _local(workers: int) -> Cluster:
+    # Ctrl-C reaches every process of the terminal: blocked from their birth on, the workers finish what they have in
+    # hand, and only the coordinator decides. (The thread that starts them inherits it from this one.)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    try:
+        return LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            processes=True,
+            host="127.0.0.1",
+            dashboard_address="127.0.0.1:0",
+            silence_logs=logging.ERROR,
+        )
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _slurm(settings: SlurmSettings) -> Cluster:
+    from dask_jobqueue.slurm import SLURMCluster
+
+    if settings.jobs < 1:
+        raise ConfigError("[cluster.slurm] jobs must be at least 1")
+    jobs = SLURMCluster(**job_options(settings))
+    jobs.scale(jobs=settings.jobs)
+    return jobs
+
+
+def job_options(settings: SlurmSettings) -> dict[str, Any]:
+    """Give dask-jobqueue's arguments for one job: one process for each of its cores."""
+    options: dict[str, Any] = {
+        "cores": settings.cores,
+        "processes": settings.cores,
+        "memory": settings.memory,
+        "walltime": settings.walltime,
+        "job_extra_directives": list(settings.directives),
+        "job_script_prologue": list(settings.prologue),
+        "dashboard_address": "127.0.0.1:0",
+    }
+    for name in ("queue", "account", "interface"):
+        if value := getattr(settings, name):
+            options[name] = value
+    return options

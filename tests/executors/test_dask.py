@@ -1,0 +1,168 @@
+"""A cluster whose workers come, go and die; and what stops it before its first task."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from auroramon.assemble import LabellerRecipe, send
+from auroramon.config import Settings, SlurmSettings
+from auroramon.errors import AuroramonError, ConfigError
+from auroramon.ports import LabelFiles
+from auroramon.types import FileOutcome, FileStat, Outcome
+from tests.clusters import DaskCluster, running_cluster
+from tests.tiny import write_tiny_bundle
+
+SLURM = SlurmSettings()
+
+
+def slow(files: Sequence[FileStat]) -> list[FileOutcome]:
+    """Stand for a labeller that takes its time and says who it is; one file kills its worker, always."""
+    for file in files:
+        if file.path == "poison":
+            os.kill(os.getpid(), signal.SIGKILL)
+    time.sleep(0.05)
+    return [FileOutcome(file, Outcome.LABELLED, str(os.getpid())) for file in files]
+
+
+def make_slow() -> LabelFiles:
+    return slow
+
+
+def make_none(reason: str) -> LabelFiles:
+    raise ConfigError(reason)
+
+
+def batches(count: int) -> Iterator[Sequence[FileStat]]:
+    return ([FileStat(f"{number}", 1, 1)] for number in range(count))
+
+
+def done_by(outcomes: Iterator[Sequence[FileOutcome]]) -> dict[str, tuple[Outcome, str]]:
+    found = [(outcome.file.path, (outcome.outcome, outcome.reason)) for one in outcomes for outcome in one]
+    assert len(dict(found)) == len(found), "a batch came back twice"
+    return dict(found)
+
+
+def test_a_worker_that_dies_costs_nothing_but_its_batches_being_done_again(tmp_path: Path) -> None:
+    from auroramon.executors.dask import DaskExecutor
+
+    with running_cluster(tmp_path, 2) as cluster:
+        executor = DaskExecutor(cluster.address, make_slow, 1, SLURM)
+        found: list[Sequence[FileOutcome]] = []
+        for outcomes in executor.run(batches(60), threading.Event()):
+            found.append(outcomes)
+            if len(found) == 10:
+                cluster.workers[0].kill()
+            if len(found) == 30:
+                cluster.add_worker()  # one that joins late is prepared like the others
+        executor.close()
+    done = done_by(iter(found))
+    assert len(done) == 60
+    assert {word for word, _ in done.values()} == {Outcome.LABELLED}
+    assert len({pid for _, pid in done.values()}) >= 2
+
+
+def test_a_file_that_kills_every_worker_comes_back_as_crashed(tmp_path: Path) -> None:
+    from auroramon.executors.dask import DaskExecutor
+
+    with running_cluster(tmp_path, 2) as cluster:
+        for _ in range(3):
+            cluster.add_worker()
+        executor = DaskExecutor(cluster.address, make_slow, 1, SLURM)
+        poisoned = [[FileStat("poison", 1, 1)], *batches(20)]
+        done = done_by(executor.run(poisoned, threading.Event()))
+        executor.close()
+    assert done.pop("poison") == (Outcome.CRASHED, "several workers died with it")
+    words = [word for word, _ in done.values()]
+    # A batch that waited on each of the dying workers is suspected too; it is tried again, alone.
+    assert words.count(Outcome.CRASHED) <= 4
+    assert words.count(Outcome.LABELLED) == 20 - words.count(Outcome.CRASHED)
+
+
+def test_a_million_files_never_are_a_million_tasks(dask_cluster: DaskCluster) -> None:
+    from auroramon.executors.dask import IN_HAND_PER_THREAD, DaskExecutor
+
+    taken = 0
+
+    def endless() -> Iterator[Sequence[FileStat]]:
+        nonlocal taken
+        while True:
+            taken += 1
+            yield [FileStat(str(taken), 1, 1)]
+
+    stop = threading.Event()
+    executor = DaskExecutor(dask_cluster.address, make_slow, 1, SLURM)
+    most = given = 0
+    for _ in executor.run(endless(), stop):
+        given += 1
+        most = max(most, taken - given + 1)
+        if given == 20:
+            stop.set()
+    executor.close()
+    assert given == taken  # what was in hand at the stop came back
+    assert most <= 2 * IN_HAND_PER_THREAD
+
+
+def test_a_labeller_that_cannot_be_made_stops_before_the_first_file(dask_cluster: DaskCluster) -> None:
+    from auroramon.executors.dask import DaskExecutor
+
+    with pytest.raises(AuroramonError, match="the model is damaged"):
+        DaskExecutor(dask_cluster.address, partial(make_none, "the model is damaged"), 1, SLURM)
+
+
+def test_a_worker_with_other_versions_is_refused_by_name() -> None:
+    from auroramon.executors.dask import _LabellerPlugin, versions
+
+    class Here:
+        address = "tcp://here"
+
+    plugin = _LabellerPlugin(make_slow, {**versions(), "numpy": "0.1"})
+    with pytest.raises(ConfigError, match=r"worker tcp://here has numpy .*, not 0\.1: install the same"):
+        plugin.setup(Here())  # type: ignore[arg-type]
+
+
+def test_no_scheduler_is_one_sentence() -> None:
+    from auroramon.executors.dask import DaskExecutor
+
+    with pytest.raises(ConfigError, match="'everywhere' is no cluster: give --cluster tcp://"):
+        DaskExecutor("everywhere", make_slow, 1, SLURM)
+    with pytest.raises(ConfigError, match=r"\[cluster.slurm\] jobs must be at least 1"):
+        DaskExecutor("slurm", make_slow, 1, SLURM)
+
+
+def test_slurm_gets_the_job_that_the_configuration_describes() -> None:
+    from dask_jobqueue.slurm import SLURMJob
+
+    from auroramon.executors.dask import job_options
+
+    settings = SlurmSettings(
+        jobs=3, queue="short", account="aurora", cores=8, memory="16GB", walltime="01:30:00",
+        directives=("--constraint=avx2",), prologue=("module load python",),
+    )  # fmt: skip
+    options = job_options(settings)
+    del options["dashboard_address"]  # of the scheduler, which runs here
+    script = SLURMJob("tcp://10.0.0.1:8786", name="one", **options).job_script()
+    for line in ("#SBATCH -p short", "#SBATCH -A aurora", "#SBATCH --cpus-per-task=8", "#SBATCH --mem=15G",
+                 "#SBATCH -t 01:30:00", "#SBATCH --constraint=avx2", "module load python"):  # fmt: skip
+        assert line in script.splitlines()
+    assert "--nthreads 1" in script
+    assert "--nworkers 8" in script
+
+
+def test_the_model_travels_with_the_work_and_is_verified(tmp_path: Path) -> None:
+    bundle = write_tiny_bundle(tmp_path / "tiny")
+    settings = Settings.model_validate({"model": {"path": bundle.folder}})
+    sent = send(LabellerRecipe(settings, 1))
+    for file in bundle.folder.iterdir():
+        file.unlink()  # as on a machine that does not have it
+    assert sent().bundle.digest == bundle.digest
+    spoilt = type(sent)(sent.recipe, {**sent.files, "embedder.onnx": b"something else"}, sent.digest)
+    with pytest.raises(AuroramonError, match=r"embedder\.onnx"):
+        spoilt()
