@@ -24,8 +24,17 @@ def begin(settings: Settings, labeller: Labeller, source: Source, settle_s: floa
     Raises:
         StoreError: the database cannot be used; nothing was read yet.
     """
-    bundle = labeller.bundle
     store = open_store(settings.database_url)
+    return store, enter(store, settings, labeller, source, settle_s)
+
+
+def enter(store: Store, settings: Settings, labeller: Labeller, source: Source, settle_s: float) -> Job:
+    """Start a run in an open database: the cameras, the model and the settings that its labels are made with.
+
+    Raises:
+        StoreError: the database cannot be used.
+    """
+    bundle = labeller.bundle
     now = utc_now()
     store.register_cameras([place_of(camera) for camera in settings.camera])
     model = store.register_model(
@@ -47,7 +56,7 @@ def begin(settings: Settings, labeller: Labeller, source: Source, settle_s: floa
         settings_digest=hashlib.sha256(settings.model_dump_json().encode()).hexdigest(),
     )
     store.recover(run, now)
-    return store, Job(run, model, source, settle_s)
+    return Job(run, model, source, settle_s)
 
 
 def place_of(camera: CameraSettings) -> CameraPlace:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import multiprocessing
 import os
 import signal
@@ -33,9 +34,16 @@ def _start_worker(make_labeller: Callable[[], LabelFiles]) -> None:
     _label_files = make_labeller()
 
 
-def _work(batch: Sequence[FileStat]) -> Sequence[FileOutcome]:
+def _work(batch: Sequence[FileStat], limit_s: float | None) -> Sequence[FileOutcome]:
+    """Label a batch; a worker that hangs in it ends itself, whatever it hangs in, and says where."""
     assert _label_files is not None  # noqa: S101  the initializer ran, or the pool is broken
-    return guarded(_label_files, batch)
+    if limit_s is None:
+        return guarded(_label_files, batch)
+    faulthandler.dump_traceback_later(limit_s, exit=True)
+    try:
+        return guarded(_label_files, batch)
+    finally:
+        faulthandler.cancel_dump_traceback_later()
 
 
 def _ready() -> None:
@@ -55,14 +63,20 @@ class PoolExecutor:
         make_labeller: picklable, builds the labeller inside a worker.
         workers: number of processes.
         in_hand: batches taken ahead of each worker; 1 when a dying worker must name its file.
+        limit_s: a batch that takes longer counts as crashed; None where nothing waits for it.
     """
 
     def __init__(
-        self, make_labeller: Callable[[], LabelFiles], workers: int, in_hand: int = IN_HAND_PER_WORKER
+        self,
+        make_labeller: Callable[[], LabelFiles],
+        workers: int,
+        in_hand: int = IN_HAND_PER_WORKER,
+        limit_s: float | None = None,
     ) -> None:
         self._make_labeller = make_labeller
         self._workers = workers
         self._in_hand = workers * in_hand
+        self._limit_s = limit_s
         self._pool: ProcessPoolExecutor | None = None
 
     def _started(self) -> ProcessPoolExecutor:
@@ -113,11 +127,11 @@ class PoolExecutor:
     def _submit(self, batch: Sequence[FileStat]) -> tuple[Future[Sequence[FileOutcome]], ProcessPoolExecutor]:
         pool = self._started()
         try:
-            return pool.submit(_work, batch), pool
+            return pool.submit(_work, batch, self._limit_s), pool
         except BrokenProcessPool:  # it died since the last batch: a fresh one takes this batch
             self._retire(pool)
             pool = self._started()
-            return pool.submit(_work, batch), pool
+            return pool.submit(_work, batch, self._limit_s), pool
 
     def _outcomes(self, future: Future[Sequence[FileOutcome]], held: _InHand) -> Sequence[FileOutcome]:
         """Give a batch's outcomes. Nobody knows which batch killed a pool, so all in hand come back as crashed."""
