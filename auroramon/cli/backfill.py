@@ -6,6 +6,8 @@ import json
 import logging
 import signal
 import threading
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,14 +16,16 @@ import click
 
 from auroramon.cli.options import ModelFlags, config_option, model_options, settings_of, start_log
 from auroramon.cli.params import check_span, counted, span_options
-from auroramon.errors import ConfigError
+from auroramon.errors import ConfigError, MissingPartError
 from auroramon.types import Outcome
 
 if TYPE_CHECKING:
     from auroramon.archive import ReadAhead
+    from auroramon.assemble import LabellerRecipe
     from auroramon.backfill import Account
     from auroramon.config import Settings
     from auroramon.labeller import Labeller
+    from auroramon.ports import Executor
     from auroramon.sources.arrivals import Problem
 
 log = logging.getLogger(__name__)
@@ -30,6 +34,11 @@ log = logging.getLogger(__name__)
 @click.command(short_help="Label an archive: every file under the PATHs that has no label yet.")
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--workers", default="auto", show_default=True, help="Worker processes: a number, or auto for all cores.")
+@click.option(
+    "--cluster",
+    metavar="ADDRESS|local|slurm",
+    help="Work on a Dask cluster: the address of its scheduler, processes of this machine, or jobs of SLURM.",
+)
 @span_options
 @click.option("--dry-run", "only_count", is_flag=True, help="Say how many files would be labelled, and change nothing.")
 @click.option("--json", "as_json", is_flag=True, help="The final account as JSON on stdout.")
@@ -38,6 +47,7 @@ log = logging.getLogger(__name__)
 def backfill(
     paths: tuple[Path, ...],
     workers: str,
+    cluster: str | None,
     since: datetime | None,
     until: datetime | None,
     only_count: bool,
@@ -76,10 +86,33 @@ def backfill(
         from auroramon.cli.dry_run import dry_run
 
         return dry_run(settings, labeller, listing)
-    left = _label(settings, labeller, listing, _worker_count(workers), stop, as_json)
+    left = _label(settings, labeller, listing, _Workers(_worker_count(workers), cluster), stop, as_json)
     if unlisted:
         log.error("%d files or folders could not be looked at, the first: %s", len(unlisted), unlisted[0].sentence)
     return 1 if unlisted else left
+
+
+@dataclass(frozen=True, slots=True)
+class _Workers:
+    """Where the work is done."""
+
+    count: int  # processes on this machine
+    cluster: str | None  # a Dask cluster instead of a pool of processes
+
+    def executor(self, settings: Settings, recipe: LabellerRecipe) -> Executor:
+        if self.cluster is None:
+            from auroramon.executors.pool import PoolExecutor
+
+            return PoolExecutor(recipe, self.count)
+        try:
+            from auroramon.executors.dask import DaskExecutor
+        except ModuleNotFoundError as error:
+            raise MissingPartError("--cluster needs Dask: pip install 'auroramon[cluster]'") from error
+        from auroramon.assemble import send
+
+        executor = DaskExecutor(self.cluster, send(recipe), self.count, settings.cluster.slurm)
+        log.info("the cluster's dashboard: %s", executor.dashboard)
+        return executor
 
 
 def _worker_count(text: str) -> int:
@@ -93,7 +126,7 @@ def _worker_count(text: str) -> int:
 
 
 def _label(
-    settings: Settings, labeller: Labeller, listing: ReadAhead, workers: int, stop: threading.Event, as_json: bool
+    settings: Settings, labeller: Labeller, listing: ReadAhead, workers: _Workers, stop: threading.Event, as_json: bool
 ) -> int:
     from auroramon.assemble import LabellerRecipe
     from auroramon.backfill import Backfill
@@ -104,18 +137,16 @@ def _label(
 
     recipe = LabellerRecipe(settings, settings.model.threads or 1)
     store, job = begin(settings, labeller, "backfill", settle_s=0.0)
-    pool, isolated = PoolExecutor(recipe, workers), PoolExecutor(recipe, workers=1, in_hand=1)
-    try:
-        with shown(listing) as progress:
-            work = Backfill(Coordinator(store, job, None), pool, isolated, progress)
-            relabelled = work.relabel(labeller.bundle.head, stop)
-            account = work.run(listing, stop)
+    with ExitStack() as at_end:
+        at_end.callback(store.close)
+        at_end.callback(lambda: store.end_run(job.run, utc_now()))
+        isolated = at_end.enter_context(closing(PoolExecutor(recipe, workers=1, in_hand=1)))
+        executor = at_end.enter_context(closing(workers.executor(settings, recipe)))
+        progress = at_end.enter_context(shown(listing))
+        work = Backfill(Coordinator(store, job, None), executor, isolated, progress)
+        relabelled = work.relabel(labeller.bundle.head, stop)
+        account = work.run(listing, stop)
         store.update_expected(utc_now())
-    finally:
-        pool.close()
-        isolated.close()
-        store.end_run(job.run, utc_now())
-        store.close()
     account.relabelled = relabelled
     _tell(account, store.place, as_json)
     return 1 if account.left or stop.is_set() else 0
