@@ -37,3 +37,15 @@ class FrameError(AuroramonError):
 
 class NotReadyError(AuroramonError):
     """This file is not complete yet, or cannot be reached now: try again later."""
+
+
+class EngineError(AuroramonError):
+    """An engine for the GPU cannot be built, loaded or trusted."""
+
+
+class NoCardError(EngineError):
+    """There is no NVIDIA GPU that can be used: no driver, no card, or one that the library does not support."""
+
+
+class CardLostError(EngineError):
+    """The GPU failed while it worked: the program ends (exit code 1) unless another backend may take over."""

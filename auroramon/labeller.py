@@ -6,7 +6,7 @@ network; what comes out for a frame depends on that frame alone, so live and arc
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -119,14 +119,16 @@ class Labeller:
         """Label every frame of the files; one outcome a file, in the order given."""
         drafts = [_Draft(file) for file in files]
         waiting: list[_Waiting] = []
+        take_begun = _nothing  # a batch on a GPU runs while the next one is read and prepared here
         for draft in drafts:
             for ready in self._prepare(draft):
                 waiting.append(ready)
                 if len(waiting) == self.batch:
-                    self._embed(waiting)
-                    waiting.clear()
+                    take_begun()
+                    take_begun, waiting = self._begin(waiting), []
+        take_begun()
         if waiting:
-            self._embed(waiting)
+            self._begin(waiting)()
         for draft in drafts:
             self._classify(draft)
         return [draft.finished() for draft in drafts]
@@ -189,13 +191,21 @@ class Labeller:
         refusal = gates.refuse(raw.pixels, sky)
         return _Slot(info, place, refusal), None if refusal else to_input(sky, self.bundle.preprocess)
 
-    def _embed(self, waiting: Sequence[_Waiting]) -> None:
+    def _begin(self, waiting: Sequence[_Waiting]) -> Callable[[], None]:
+        """Begin to embed a batch, and give what waits for it and writes it into its drafts."""
         begun = perf_counter()
-        embeddings = self.backend.embed(np.stack([item.pixels for item in waiting]))
-        share = (perf_counter() - begun) / len(waiting)
-        for item, embedding in zip(waiting, embeddings, strict=True):
-            item.slot.embedding = embedding
-            item.draft.seconds["embed"] += share
+        answer = self.backend.start(np.stack([item.pixels for item in waiting]))
+        spent = perf_counter() - begun
+
+        def take() -> None:
+            begun = perf_counter()
+            embeddings = answer()
+            share = (spent + perf_counter() - begun) / len(waiting)
+            for item, embedding in zip(waiting, embeddings, strict=True):
+                item.slot.embedding = embedding
+                item.draft.seconds["embed"] += share
+
+        return take
 
     def _classify(self, draft: _Draft) -> None:
         embedded = [(slot, slot.embedding) for slot in draft.slots if slot.embedding is not None]
@@ -205,6 +215,10 @@ class Labeller:
             said = self.bundle.head.predict(np.stack([embedding for _, embedding in embedded]))
             for (slot, _), classification in zip(embedded, said, strict=True):
                 slot.classification = classification
+
+
+def _nothing() -> None:
+    """Wait for nothing: no batch has begun."""
 
 
 def _disc_of(camera: CameraSettings, raw: RawFrame, of_file: Disc | None) -> Disc:

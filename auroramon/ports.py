@@ -46,12 +46,38 @@ class Reader(Protocol):
 class Backend(Protocol):
     """Runs the embedder."""
 
-    name: str  # "onnx", "tensorrt", ...
-    precision: str  # "float32", "int8", "fp16"
-    device: str  # what it runs on, for people: "CPU, 2 threads"
+    @property
+    def name(self) -> str:
+        """What runs: "onnx", "tensorrt", ..."""
+        ...
+
+    @property
+    def precision(self) -> str:
+        """In what numbers: "float32", "int8", "fp16"."""
+        ...
+
+    @property
+    def device(self) -> str:
+        """What it runs on, for people: "CPU, 2 threads"."""
+        ...
 
     def embed(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Give (N,D) unit vectors for (N,C,S,S) inputs; a batch of N equals N batches of one, bit for bit."""
+        """Give (N,D) unit vectors for (N,C,S,S) inputs; a batch of N equals N batches of one.
+
+        On the CPU bit for bit. On a GPU, which sums in another order for another N, as nearly as an engine must agree
+        with the float32 graph before it may label.
+
+        Raises:
+            CardLostError: the GPU failed, and nothing may take over: the program ends.
+        """
+        ...
+
+    def start(self, inputs: NDArray[np.float32]) -> Callable[[], NDArray[np.float32]]:
+        """Begin to embed, and give what waits for the embeddings; they are taken before the next start."""
+        ...
+
+    def close(self) -> None:
+        """Give back what is held of a GPU."""
         ...
 
 

@@ -1,8 +1,9 @@
-"""ONNX Runtime on the CPU."""
+"""ONNX Runtime, on the CPU and on an NVIDIA GPU."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from auroramon.bundle import ModelBundle, Precision
-from auroramon.errors import BundleError
+from auroramon.errors import BundleError, CardLostError, ConfigError
+
+CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 
 
 class OnnxBackend:
@@ -32,7 +35,10 @@ class OnnxBackend:
         path = bundle.graph(precision)
         self.precision: str = precision
         self.device = f"CPU, {threads} thread{'s' if threads > 1 else ''}"
-        self._session = open_session(path, threads)
+        self._take(bundle, path, open_session(path, threads))
+
+    def _take(self, bundle: ModelBundle, path: Path, session: Any) -> None:
+        self._session = session
         self._input: str = self._session.get_inputs()[0].name
         spec = bundle.preprocess
         self._shape = (len(spec.channels), spec.size, spec.size)
@@ -55,12 +61,62 @@ class OnnxBackend:
         result: NDArray[np.float32] = self._session.run(None, {self._input: inputs})[0]
         return result
 
+    def start(self, inputs: NDArray[np.float32]) -> Callable[[], NDArray[np.float32]]:
+        """Give what gives the embeddings: they are ready, as nothing here runs beside its caller."""
+        found = self.embed(inputs)
+        return lambda: found
 
-def open_session(path: Path, threads: int) -> Any:
-    """Load an ONNX graph for the CPU, with the settings that serving uses.
+    def close(self) -> None:
+        """Nothing to release: the session goes with this object."""
+
+
+class OnnxCudaBackend(OnnxBackend):
+    """Runs a bundle's float32 graph on an NVIDIA GPU: slower than an engine, and nothing to build.
+
+    Not measured: there was no card at hand.
+    """
+
+    name = "onnx-cuda"
+
+    def __init__(self, bundle: ModelBundle) -> None:
+        """Load the graph.
+
+        Raises:
+            ConfigError: this ONNX Runtime cannot use a GPU here.
+            BundleError: the graph cannot be loaded.
+        """
+        path = bundle.graph("float32")
+        self.precision = "float32"
+        self.device = "NVIDIA GPU, CUDA provider of ONNX Runtime"
+        session = open_session(path, threads=1, provider=CUDA)
+        if CUDA not in session.get_providers():  # it falls back to the processor without a word
+            raise ConfigError(
+                "backend onnx-cuda cannot run here: ONNX Runtime finds no usable CUDA; see docs/gpu.md for the driver "
+                "and libraries, or set model.backend to auto"
+            )
+        self._take(bundle, path, session)
+
+    def embed(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Give (N,D) unit vectors for (N,C,S,S) inputs.
+
+        Raises:
+            ValueError: the inputs do not have the shape that the model takes.
+            CardLostError: the card failed.
+        """
+        from onnxruntime.capi import onnxruntime_pybind11_state as raised
+
+        try:
+            return super().embed(inputs)
+        except (raised.Fail, raised.RuntimeException, raised.EPFail) as error:
+            raise CardLostError(f"the GPU failed: {error}") from error
+
+
+def open_session(path: Path, threads: int, provider: str = CPU) -> Any:
+    """Load an ONNX graph, with the settings that serving uses.
 
     Raises:
         BundleError: ONNX Runtime cannot load the file.
+        ConfigError: it has no such provider.
     """
     # A station tells nobody what it computes. The library looks at this once, before its own call can forbid anything.
     os.environ["ORT_DISABLE_TELEMETRY"] = os.environ["ORT_TELEMETRY_DISABLED"] = "1"
@@ -75,8 +131,15 @@ def open_session(path: Path, threads: int) -> Any:
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3  # errors only: its warnings are about its own optimiser
     ort.disable_telemetry_events()
+    if provider not in ort.get_available_providers():
+        raise ConfigError(
+            "backend onnx-cuda cannot run here: the installed ONNX Runtime is the one for processors "
+            "(pip uninstall onnxruntime; pip install onnxruntime-gpu)"
+        )
+    # TF32 would round what float32 is asked for.
+    providers = [(CUDA, {"use_tf32": "0"})] if provider == CUDA else [CPU]
     try:
-        return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        return ort.InferenceSession(str(path), options, providers=providers)
     except (
         raised.Fail, raised.InvalidArgument, raised.InvalidGraph, raised.InvalidProtobuf, raised.NoSuchFile,
         raised.NotImplemented, raised.RuntimeException,

@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "quarantine": ("quarantine:quarantine", "List bad files, or have them tried again."),
     "camera": ("camera:camera", "See what the model sees of a camera's frame."),
     "model": ("model:model", "List, show and promote models."),
+    "engine": ("engine:engine", "Compile the model for an NVIDIA GPU: build, list, verify and clean engines."),
     "config": ("setup:config", "Show the settings in force, or check a configuration."),
     "simulate": ("simulate:simulate", "Write simulated nights as files of a camera."),
     "demo": ("simulate:demo", "Play a simulated night through the real daemon."),

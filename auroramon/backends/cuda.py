@@ -1,0 +1,146 @@
+"""The card itself: what it is, memory on it, copies to and from it. The only module that imports CUDA's bindings.
+
+Not measured: written by the documentation of cuda-bindings 13, without a card at hand.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from auroramon.backends.runtime import Card
+from auroramon.errors import CardLostError, MissingPartError, NoCardError
+
+DRIVER_FILE = Path("/proc/driver/nvidia/version")
+NON_BLOCKING = 1  # cudaStreamNonBlocking: waits for no other stream
+
+
+def cuda_runtime() -> Any:
+    """Give the module of CUDA's runtime.
+
+    Raises:
+        MissingPartError: it is not installed.
+    """
+    try:
+        from cuda.bindings import runtime
+    except ImportError as error:
+        raise MissingPartError(
+            "running an engine needs CUDA's bindings: pip install 'auroramon[tensorrt-rtx]' (or [tensorrt])"
+        ) from error
+    return runtime
+
+
+def first_card() -> Card:
+    """Give the card that CUDA calls number 0; CUDA_VISIBLE_DEVICES chooses another.
+
+    Raises:
+        NoCardError: there is no driver, no card, or the driver is too old.
+        MissingPartError: the bindings are not installed.
+    """
+    cuda = cuda_runtime()
+    error, count = cuda.cudaGetDeviceCount()
+    if error == cuda.cudaError_t.cudaErrorInsufficientDriver:
+        _, wanted = cuda.cudaRuntimeGetVersion()
+        _, has = cuda.cudaDriverGetVersion()
+        if not has:
+            raise NoCardError("no NVIDIA driver is loaded")
+        raise NoCardError(f"the NVIDIA driver is for CUDA {_dotted(has)}, and {_dotted(wanted)} is needed: update it")
+    if error != cuda.cudaError_t.cudaSuccess or not count:
+        said = "" if error == cuda.cudaError_t.cudaSuccess else f" ({_said(cuda, error)})"
+        raise NoCardError(f"the NVIDIA driver shows no GPU{said}")
+    error, properties = cuda.cudaGetDeviceProperties(0)
+    if error != cuda.cudaError_t.cudaSuccess:
+        raise NoCardError(f"the GPU does not answer ({_said(cuda, error)})")
+    return Card(
+        name=properties.name.split(b"\0")[0].decode(),
+        capability=f"sm{properties.major}{properties.minor}",
+        driver=_driver_version(cuda),
+        memory=int(properties.totalGlobalMem),
+    )
+
+
+def check(result: Any) -> Any:
+    """Give what a call of CUDA gave, without its error code.
+
+    Raises:
+        CardLostError: the call failed.
+    """
+    error, *values = result
+    cuda = cuda_runtime()
+    if error != cuda.cudaError_t.cudaSuccess:
+        raise CardLostError(f"the GPU failed: {_said(cuda, error)}")
+    return values[0] if len(values) == 1 else tuple(values)
+
+
+class Lane:
+    """A stream with memory on the card for one batch: what one thread needs."""
+
+    def __init__(self, sizes: dict[str, int]) -> None:
+        """Take the memory.
+
+        Args:
+            sizes: bytes on the card, by tensor.
+
+        Raises:
+            CardLostError: the card has not so much memory left, or fails.
+        """
+        self._cuda = cuda_runtime()
+        self.stream = check(self._cuda.cudaStreamCreateWithFlags(NON_BLOCKING))
+        self.addresses = {name: int(check(self._cuda.cudaMalloc(size))) for name, size in sizes.items()}
+
+    def send(self, name: str, values: NDArray[Any]) -> None:
+        """Begin to copy an array to the card; it must be contiguous, and live until `wait` returns."""
+        kind = self._cuda.cudaMemcpyKind.cudaMemcpyHostToDevice
+        check(self._cuda.cudaMemcpyAsync(
+            self.addresses[name], values.ctypes.data, values.nbytes, kind, self.stream
+        ))  # fmt: skip
+
+    def fetch(self, name: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
+        """Begin to copy an array from the card; it holds nothing until `wait` returned."""
+        values = np.empty(shape, dtype=np.float32)
+        kind = self._cuda.cudaMemcpyKind.cudaMemcpyDeviceToHost
+        check(self._cuda.cudaMemcpyAsync(
+            values.ctypes.data, self.addresses[name], values.nbytes, kind, self.stream
+        ))  # fmt: skip
+        return values
+
+    def wait(self) -> None:
+        """Wait until everything begun is done.
+
+        Raises:
+            CardLostError: something of it failed.
+        """
+        check(self._cuda.cudaStreamSynchronize(self.stream))
+
+    def close(self) -> None:
+        """Give the memory back; a card that is lost has none to give."""
+        for address in self.addresses.values():
+            self._cuda.cudaFree(address)
+        self._cuda.cudaStreamDestroy(self.stream)
+
+
+def reset() -> None:
+    """Let the card forget what this process has on it."""
+    cuda_runtime().cudaDeviceReset()
+
+
+def _driver_version(cuda: Any) -> str:
+    """Give the version of the kernel module, as nvidia-smi shows it; else the newest CUDA that the driver knows."""
+    try:
+        found = re.search(r"Kernel Module.*?\s(\d+\.[\d.]+)\s", DRIVER_FILE.read_text())
+    except OSError:  # under Windows's Linux there is no such file
+        found = None
+    return found[1] if found else f"CUDA {_dotted(check(cuda.cudaDriverGetVersion()))}"
+
+
+def _dotted(version: int) -> str:
+    return f"{version // 1000}.{version % 1000 // 10}"
+
+
+def _said(cuda: Any, error: Any) -> str:
+    _, text = cuda.cudaGetErrorString(error)
+    return text.decode() if isinstance(text, bytes) else str(text)
