@@ -1,4 +1,4 @@
-"""The model bundle: one folder that carries everything serving must know, checked before the first frame.
+"""The model bundle: one folder that carries everything serving must know, read and checked.
 
     bundle.json         what is below as `ModelBundle`, with the sha256 of every other file
     embedder.onnx       (N,C,S,S) float32 -> (N,D) float32 of unit norm
@@ -14,10 +14,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
-import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 from zipfile import BadZipFile
@@ -39,6 +37,7 @@ AGREEMENT = 0.99
 
 DESCRIPTION, FLOAT32, INT8 = "bundle.json", "embedder.onnx", "embedder.int8.onnx"
 HEAD, GOLDEN, CARD = "head.npz", "golden.npz", "MODEL_CARD.md"
+FILES = (FLOAT32, INT8, HEAD, GOLDEN, CARD)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,22 +68,6 @@ class Golden:
     inputs: NDArray[np.float32]  # (G,C,S,S); every value is exact in float16
     embeddings: NDArray[np.float32]  # (G,D)
     scores: NDArray[np.float64]  # (G,K)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class BundleParts:
-    """What a bundle is written from."""
-
-    name: str
-    preprocess: PreprocessSpec
-    head: Head
-    golden: Golden
-    provenance: Provenance
-    float32: Path  # the ONNX graph
-    card: str  # text of MODEL_CARD.md
-    int8: Path | None = None
-    agreement: Agreement | None = None  # belongs to int8
-    activation_ranges: Mapping[str, tuple[float, float]] | None = None  # tensor of the float32 graph: lowest, highest
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -170,26 +153,6 @@ def load_bundle(folder: Path) -> ModelBundle:
         raise BundleError(f"the model bundle in {folder} is damaged: {what}") from error
 
 
-def write_bundle(folder: Path, parts: BundleParts) -> ModelBundle:
-    """Write a bundle beside its final place, check it as a reader would, and rename it.
-
-    Raises:
-        BundleError: the folder exists already, or the parts do not fit together.
-    """
-    if folder.exists():
-        raise BundleError(f"{folder} exists already: choose another name, or remove it first")
-    if not np.isfinite(parts.head.threshold):
-        raise BundleError(f"the head of {parts.name} has no threshold: calibrate it first")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as scratch:
-        new = Path(scratch) / "bundle"
-        new.mkdir()
-        _write_files(new, parts)
-        load_bundle(new)
-        new.rename(folder)
-    return load_bundle(folder)
-
-
 def check_golden(bundle: ModelBundle, backend: Backend) -> None:
     """Run the golden inputs through a backend and compare.
 
@@ -215,8 +178,8 @@ def check_golden(bundle: ModelBundle, backend: Backend) -> None:
 
 
 def _check_files(folder: Path, files: object) -> None:
-    if not isinstance(files, dict) or not {FLOAT32, HEAD, GOLDEN, CARD} <= set(files) <= set(_FILES):
-        raise ValueError(f"{DESCRIPTION} must list {', '.join(_FILES)} ({INT8} if there is one)")
+    if not isinstance(files, dict) or not {FLOAT32, HEAD, GOLDEN, CARD} <= set(files) <= set(FILES):
+        raise ValueError(f"{DESCRIPTION} must list {', '.join(FILES)} ({INT8} if there is one)")
     for name, digest in files.items():
         path = folder / name
         if not path.is_file():
@@ -285,48 +248,6 @@ def _read_golden(path: Path, spec: PreprocessSpec, head: Head) -> Golden:
     return golden
 
 
-def _write_files(folder: Path, parts: BundleParts) -> None:
-    shutil.copyfile(parts.float32, folder / FLOAT32)
-    if parts.int8 is not None:
-        shutil.copyfile(parts.int8, folder / INT8)
-    kind, arrays = _head_arrays(parts.head)
-    np.savez(folder / HEAD, **arrays)
-    golden = parts.golden
-    np.savez_compressed(
-        folder / GOLDEN,
-        inputs=golden.inputs.astype(np.float16),
-        embeddings=golden.embeddings.astype(np.float32),
-        scores=golden.scores.astype(np.float64),
-    )
-    (folder / CARD).write_text(parts.card, encoding="utf-8")
-    described = {
-        "format": FORMAT,
-        "name": parts.name,
-        "labels": list(parts.head.labels),
-        "preprocess": parts.preprocess.to_json(),
-        "embedding_width": parts.head.width,
-        "head": {"kind": kind, "temperature": parts.head.temperature, "threshold": parts.head.threshold},
-        "int8": None if parts.agreement is None else asdict(parts.agreement),
-        "activation_ranges": {k: list(v) for k, v in (parts.activation_ranges or {}).items()},
-        "provenance": asdict(parts.provenance),
-        "files": {
-            name: hashlib.sha256((folder / name).read_bytes()).hexdigest()
-            for name in _FILES
-            if (folder / name).exists()
-        },
-    }
-    (folder / DESCRIPTION).write_text(json.dumps(described, indent=1) + "\n", encoding="utf-8")
-
-
-def _head_arrays(head: Head) -> tuple[str, dict[str, Any]]:
-    arrays: dict[str, Any] = {"tied_means": head.tied.means, "tied_precision": head.tied.precision}
-    if isinstance(head, RidgeHead):
-        return "ridge", arrays | {"coef": head.coef, "intercept": head.intercept}
-    if head.clusters is not head.tied:
-        arrays |= {"means": head.clusters.means, "precision": head.clusters.precision}
-    return "mahalanobis", arrays
-
-
 def _expect(found: Any, wanted: set[str], where: str) -> None:
     extra, lacking = set(found) - wanted, wanted - set(found)
     if extra or lacking:
@@ -340,7 +261,6 @@ def _build(kind: Callable[..., _T], values: Mapping[str, Any], where: str) -> _T
     return kind(**values)
 
 
-_FILES = (FLOAT32, INT8, HEAD, GOLDEN, CARD)
 _KEYS = {
     "format", "name", "labels", "preprocess", "embedding_width", "head", "int8", "activation_ranges", "provenance",
     "files",

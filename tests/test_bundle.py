@@ -21,8 +21,8 @@ from auroramon.bundle import (
     choose_precision,
     default_bundle,
     load_bundle,
-    write_bundle,
 )
+from auroramon.bundle_writing import write_bundle
 from auroramon.errors import BundleError
 from auroramon.heads import Clusters, Head, MahalanobisHead, RidgeHead
 from tests.backends.tiny_model import LABELS, SPEC, WIDTH, make_parts

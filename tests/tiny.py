@@ -9,7 +9,8 @@ import onnx
 import onnxruntime as ort
 from onnx import TensorProto, helper, numpy_helper
 
-from auroramon.bundle import BundleParts, Golden, ModelBundle, Provenance, write_bundle
+from auroramon.bundle import Golden, ModelBundle, Provenance
+from auroramon.bundle_writing import BundleParts, write_bundle
 from auroramon.heads import Clusters, MahalanobisHead
 from auroramon.preprocess import PreprocessSpec
 from auroramon.types import LABELS

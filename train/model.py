@@ -17,14 +17,13 @@ import auroramon
 from auroramon.backends.onnx import OnnxBackend, open_session
 from auroramon.bundle import (
     Agreement,
-    BundleParts,
     Golden,
     ModelBundle,
     Precision,
     Provenance,
     check_golden,
-    write_bundle,
 )
+from auroramon.bundle_writing import BundleParts, write_bundle
 from auroramon.errors import BundleError
 from auroramon.fit import Examples, calibrate, fit_mahalanobis, fit_ridge
 from auroramon.heads import Head

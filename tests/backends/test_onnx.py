@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from auroramon.backends.onnx import OnnxBackend, open_session
-from auroramon.bundle import ModelBundle, Precision, default_bundle, load_bundle, write_bundle
+from auroramon.bundle import ModelBundle, Precision, default_bundle, load_bundle
+from auroramon.bundle_writing import write_bundle
 from auroramon.errors import BundleError
 from tests.backends.tiny_model import SIZE, WIDTH, make_parts, write_graph
 

@@ -9,7 +9,8 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from auroramon.backends.onnx import open_session
-from auroramon.bundle import Agreement, BundleParts, Golden, Provenance
+from auroramon.bundle import Agreement, Golden, Provenance
+from auroramon.bundle_writing import BundleParts
 from auroramon.heads import Clusters, MahalanobisHead
 from auroramon.preprocess import PreprocessSpec
 
