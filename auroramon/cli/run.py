@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import faulthandler
 import logging
+import os
 import signal
+import sys
 import threading
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from auroramon import __version__
 from auroramon.cli.options import ModelFlags, config_option, model_options, settings_of, start_log
-from auroramon.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from auroramon.config import Settings
-    from auroramon.labeller import Labeller
     from auroramon.metrics import Metrics
+    from auroramon.notify import Lifeline
     from auroramon.sources.watch import FolderWatch
 
 log = logging.getLogger(__name__)
@@ -27,93 +31,97 @@ log = logging.getLogger(__name__)
 @model_options
 @config_option
 def run(config: Path | None, model: ModelFlags) -> int:
-    """Watch the cameras' folders and label every frame that arrives, until SIGTERM or Ctrl-C."""
-    from auroramon.assemble import LabellerRecipe, live_threads, make_labeller
+    """Watch the cameras' folders and label every frame that arrives, until SIGTERM or Ctrl-C.
+
+    SIGHUP has the configuration read again: cameras and model change without a frame lost, and a wrong configuration
+    is refused while the old one goes on.
+    """
+    from auroramon.notify import Lifeline, Notifier
+
+    read = partial(settings_of, config, need_file=True, overrides=model.overrides)
+    settings = read()
+    start_log(settings.log.level)
+    # Where systemd ends what has hung (SIGABRT), the journal shows in which line it hung.
+    faulthandler.enable()
+    with Lifeline(Notifier(os.environ)) as life:
+        _serve(read, settings, life)
+    return 0
+
+
+def _serve(read: Callable[[], Settings], settings: Settings, life: Lifeline) -> None:
+    """Make the parts, join them, and work until a signal ends it."""
+    from auroramon.assemble import live_threads, make_labeller
     from auroramon.cli.job import begin
+    from auroramon.cli.live import Reloader, isolated, say_what_is_watched, show
     from auroramon.coordinator import Coordinator
     from auroramon.executors.inline import InlineExecutor
-    from auroramon.executors.pool import PoolExecutor
     from auroramon.server import StatusServer
     from auroramon.service import Parts, Service
 
-    settings = settings_of(config, need_file=True, overrides=model.overrides)
-    start_log(settings.log.level)
-    if not settings.camera:
-        raise ConfigError("no [[camera]] is configured, so there is no folder to watch; `auroramon init FOLDER` helps")
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    threads = live_threads(settings)
+    stop = _stop_by_signal(life)
     watch = _watch(settings)
-    labeller = make_labeller(settings, threads)
-    metrics = _metrics(settings, labeller)
+    life.starting("loading the model")
+    labeller = make_labeller(settings, live_threads(settings))
+    metrics = _metrics()
+    show(metrics, settings, labeller)
+    life.starting("opening the database")
     store, job = begin(settings, labeller, "live", settle_s=settings.watch.settle_s)
     metrics.show_newest(store.camera_status())
     if store.folder is not None:
         metrics.watch_disk(store.folder)
     service = Service(
-        Parts(
-            watch,
-            Coordinator(store, job, metrics),
-            InlineExecutor(labeller),
-            PoolExecutor(LabellerRecipe(settings, threads), workers=1, in_hand=1),
-            metrics,
-        )
+        Parts(watch, Coordinator(store, job, metrics), InlineExecutor(labeller), isolated(settings), metrics)
     )
     metrics.follow(watch.state, service.health)
     server = StatusServer(settings.server.listen, metrics.page, service.health) if settings.server.listen else None
     try:
-        log.info(
-            "watching %s with model %s (%s, %s)%s",
-            ", ".join(f"{camera.name}: {camera.folder}" for camera in settings.camera),
-            labeller.bundle.name,
-            labeller.backend.precision,
-            labeller.backend.device,
-            f"; metrics on http://{server.address}/metrics" if server else "",
-        )
-        service.serve(stop)
+        with Reloader(read, settings, service, metrics, life) as reloader:
+            if not _at_a_terminal():
+                signal.signal(signal.SIGHUP, lambda *_: reloader.ask())
+            say_what_is_watched(settings, labeller, server.address if server else "")
+            life.serving(service)
+            service.serve(stop)
         log.info("stopped")
     finally:
         if server is not None:
             server.close()
         store.close()
-    return 0
+
+
+def _stop_by_signal(life: Lifeline) -> threading.Event:
+    """Give the flag that SIGTERM and Ctrl-C set; SIGHUP does nothing yet."""
+    stop = threading.Event()
+
+    def end(*_: object) -> None:
+        stop.set()
+        life.stopping()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, end)
+    signal.signal(signal.SIGHUP, end if _at_a_terminal() else signal.SIG_IGN)
+    return stop
+
+
+def _at_a_terminal() -> bool:
+    """Say whether a person started this: a terminal that closes ends its daemon, a service reads its settings again."""
+    return sys.stdin is not None and sys.stdin.isatty()
 
 
 def _watch(settings: Settings) -> FolderWatch:
-    from auroramon.archive import watched_folders
-    from auroramon.cameras import Cameras
+    from auroramon.cli.live import folders_of
     from auroramon.sources.timing import Timing
     from auroramon.sources.watch import FolderWatch
 
-    for camera in settings.camera:
-        if camera.folder is None:
-            raise ConfigError(f"camera {camera.name}: `run` needs its folder")
-    poll = {"always": True, "never": False, "auto": None}[settings.watch.poll]
     timing = Timing(
         settle_s=settings.watch.settle_s, reconcile_s=settings.watch.reconcile_s, poll_s=settings.watch.poll_s
     )
-    return FolderWatch(watched_folders(Cameras(settings.camera), poll), timing)
+    return FolderWatch(folders_of(settings), timing)
 
 
-def _metrics(settings: Settings, labeller: Labeller) -> Metrics:
+def _metrics() -> Metrics:
     from prometheus_client import CollectorRegistry, disable_created_metrics
 
-    from auroramon.cli.job import place_of
-    from auroramon.coordinator import utc_now
     from auroramon.metrics import Metrics
 
     disable_created_metrics()  # type: ignore[no-untyped-call]  # a line more for each counter, which nobody reads
-    registry = CollectorRegistry()
-    metrics = Metrics(registry, [camera.name for camera in settings.camera], labeller.bundle.labels)
-    metrics.show_cameras(map(place_of, settings.camera), utc_now)
-    metrics.build.info({"version": __version__})
-    metrics.model.info({"name": labeller.bundle.name, "digest": labeller.bundle.digest})
-    metrics.backend.info(
-        {
-            "backend": labeller.backend.name,
-            "precision": labeller.backend.precision,
-            "device": labeller.backend.device,
-        }
-    )
-    return metrics
+    return Metrics(CollectorRegistry(), (), ())

@@ -122,3 +122,23 @@ def test_workers_are_processes_of_their_own() -> None:
     done = list(pool.run([batch("a")], threading.Event()))
     pool.close()
     assert done[0][0].reason != str(os.getpid())
+
+
+def hang(files: Sequence[FileStat]) -> list[FileOutcome]:
+    if files[0].path == "endless":
+        threading.Event().wait()
+    return echo(files)
+
+
+def make_hang() -> LabelFiles:
+    return hang
+
+
+def test_a_worker_that_hangs_ends_itself_and_the_next_file_is_labelled(capfd: pytest.CaptureFixture[str]) -> None:
+    pool = PoolExecutor(make_hang, workers=1, in_hand=1, limit_s=0.3)
+    try:
+        done = words(list(pool.run([batch("endless"), batch("good")], threading.Event())))
+    finally:
+        pool.close()
+    assert done == {"endless": Outcome.CRASHED, "good": Outcome.LABELLED}
+    assert "Timeout" in capfd.readouterr().err, "the log says where it hung"
