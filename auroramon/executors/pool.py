@@ -6,11 +6,13 @@ import faulthandler
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.connection import wait as wait_for_process
 
 from auroramon.errors import AuroramonError
@@ -44,6 +46,19 @@ def _work(batch: Sequence[FileStat], limit_s: float | None) -> Sequence[FileOutc
         return guarded(_label_files, batch)
     finally:
         faulthandler.cancel_dump_traceback_later()
+
+
+def _start_tracker() -> None:
+    """Start the process with which Python clears away the semaphores of a pool whose coordinator was killed.
+
+    It does that in silence: its warning of "leaked semaphore objects" would tell a person who just had a power cut, or
+    sent a kill -9, of a fault that there is not.
+    """
+    sys.warnoptions.append("ignore:resource_tracker:UserWarning")
+    try:
+        resource_tracker.ensure_running()
+    finally:
+        sys.warnoptions.pop()
 
 
 def _ready() -> None:
@@ -86,6 +101,7 @@ class PoolExecutor:
             AuroramonError: no worker comes up, so no file can be blamed for it.
         """
         if self._pool is None:
+            _start_tracker()
             # A fork would copy the threads' locks of the coordinator.
             context = multiprocessing.get_context("spawn")
             pool = ProcessPoolExecutor(self._workers, context, _start_worker, (self._make_labeller,))
