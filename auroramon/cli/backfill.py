@@ -17,7 +17,6 @@ import click
 from auroramon.cli.options import ModelFlags, config_option, model_options, settings_of, start_log
 from auroramon.cli.params import check_span, counted, span_options
 from auroramon.errors import ConfigError, MissingPartError
-from auroramon.types import Outcome
 
 if TYPE_CHECKING:
     from auroramon.archive import ReadAhead
@@ -153,6 +152,8 @@ def _label(
 
 
 def _tell(account: Account, place: str, as_json: bool) -> None:
+    from auroramon.types import Outcome
+
     counts = {word.value: account.outcomes[word] for word in Outcome} | {
         "listed": account.listed, "left": account.left, "frames": account.frames, "relabelled": account.relabelled,
     }  # fmt: skip

@@ -12,7 +12,7 @@ import pytest
 from auroramon.cli import COMMANDS
 from tests.cli.conftest import Command, Winter
 
-SLOW = {"sqlalchemy", "pydantic", "rich", "PIL", "onnxruntime", "matplotlib", "prometheus_client"}
+SLOW = {"numpy", "sqlalchemy", "pydantic", "rich", "PIL", "onnxruntime", "matplotlib", "prometheus_client"}
 GROUPS = {
     "quarantine": ["list", "retry"],
     "camera": ["list", "preview"],
