@@ -41,6 +41,16 @@ FILES = (FLOAT32, INT8, HEAD, GOLDEN, CARD)
 
 
 @dataclass(frozen=True, slots=True)
+class Adapted:
+    """How a model was moved to a station."""
+
+    parent: str  # name of the model whose head was moved
+    parent_digest: str  # of its bundle
+    frames: int  # that people labelled
+    frames_digest: str  # sha256 of these frames and labels
+
+
+@dataclass(frozen=True, slots=True)
 class Provenance:
     """Where a model comes from."""
 
@@ -50,6 +60,7 @@ class Provenance:
     data_digest: str  # sha256 of the description of the training data
     seeds: Mapping[str, int]
     metrics: Mapping[str, float]  # on the evaluation set named in the model card
+    adapted: Adapted | None = None  # None: it was trained
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,11 +218,19 @@ def _parse(folder: Path, described: dict[str, Any], digest: str) -> ModelBundle:
         preprocess=preprocess,
         head=head,
         golden=_read_golden(folder / GOLDEN, preprocess, head),
-        provenance=_build(Provenance, described["provenance"], "provenance"),
+        provenance=_provenance(described["provenance"]),
         agreement=agreement,
         activation_ranges={k: (float(low), float(high)) for k, (low, high) in described["activation_ranges"].items()},
         files=described["files"],
     )
+
+
+def _provenance(described: Mapping[str, Any]) -> Provenance:
+    """Give the provenance; `adapted` stands only in models that were moved to a station."""
+    held = {"adapted": None, **described}
+    if held["adapted"] is not None:
+        held["adapted"] = _build(Adapted, held["adapted"], "provenance.adapted")
+    return _build(Provenance, held, "provenance")
 
 
 def _read_head(path: Path, described: dict[str, Any], labels: tuple[str, ...]) -> Head:

@@ -92,12 +92,18 @@ def _write_files(folder: Path, parts: BundleParts) -> None:
         "head": {"kind": kind, "temperature": parts.head.temperature, "threshold": parts.head.threshold},
         "int8": None if parts.agreement is None else asdict(parts.agreement),
         "activation_ranges": {k: list(v) for k, v in (parts.activation_ranges or {}).items()},
-        "provenance": asdict(parts.provenance),
+        "provenance": _described(parts.provenance),
         "files": {
             name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in FILES if (folder / name).exists()
         },
     }
     (folder / DESCRIPTION).write_text(json.dumps(described, indent=1) + "\n", encoding="utf-8")
+
+
+def _described(provenance: Provenance) -> dict[str, Any]:
+    """Give the provenance; what was never moved to a station does not say so, as in bundles of before."""
+    said = asdict(provenance)
+    return said if provenance.adapted else {name: value for name, value in said.items() if name != "adapted"}
 
 
 def _head_arrays(head: Head) -> tuple[str, dict[str, Any]]:

@@ -138,6 +138,15 @@ def _class_means(examples: Examples) -> Array:
     return np.stack([x[examples.targets == k].mean(axis=0) for k in range(len(examples.labels))])
 
 
+def shrunk_covariance(residuals: Array) -> Array:
+    """Give the (D,D) covariance of (N,D) deviations from means that are known (Ledoit & Wolf 2004).
+
+    Raises:
+        MissingPartError: scikit-learn is not installed.
+    """
+    return np.asarray(_scikit_learn("covariance").LedoitWolf(assume_centered=True).fit(residuals).covariance_)
+
+
 def _shrunk_precision(residuals: Array) -> Array:
     model = _scikit_learn("covariance").LedoitWolf(assume_centered=True).fit(residuals)
     return np.asarray((model.precision_ + model.precision_.T) / 2, dtype=np.float64)
@@ -147,5 +156,5 @@ def _scikit_learn(part: Literal["covariance", "linear_model"]) -> Any:
     try:
         from sklearn import covariance, linear_model
     except ImportError as error:
-        raise MissingPartError("fitting a head needs scikit-learn: pip install 'auroramon[train]'") from error
+        raise MissingPartError("fitting a head needs scikit-learn: pip install 'auroramon[refit]'") from error
     return {"covariance": covariance, "linear_model": linear_model}[part]
