@@ -17,7 +17,7 @@ from auroramon.backends.engine_cache import EngineCache, stem_of
 from auroramon.backends.graph import EnginePrecision, engine_graph
 from auroramon.backends.manifest import EngineKey, Manifest, make_key
 from auroramon.backends.runtime import MOST, Card, Engine, Progress, Runtime, no_progress
-from auroramon.backends.trust import Reference, try_engine
+from auroramon.backends.trust import FRAMES, Reference, try_engine
 from auroramon.bundle import ModelBundle
 from auroramon.errors import EngineError, NoCardError
 
@@ -33,6 +33,7 @@ class EngineShop:
     bundle: ModelBundle
     precision: EnginePrecision
     reference: Reference
+    frames: int = FRAMES  # simulated, of a trial
 
     def key(self, card: Card | None, target: str = "") -> EngineKey:
         """Give the key of the engine for a card, or for a compute capability whose card is elsewhere."""
@@ -96,7 +97,9 @@ class EngineShop:
             CardLostError: the card fails.
         """
         with closing(self.load(manifest)) as engine:
-            trial = try_engine(engine, card, self.bundle, manifest.key.precision, self.reference(), progress)
+            trial = try_engine(
+                engine, card, self.bundle, manifest.key.precision, self.reference(), self.frames, progress
+            )
             kernels = engine.kernels()
         digest = hashlib.sha256(kernels).hexdigest() if kernels else manifest.kernels_sha256
         proven = replace(manifest, trial=trial, kernels_sha256=digest)

@@ -25,6 +25,7 @@ from auroramon.types import LABELS
 
 FRAMES = 500  # simulated, seen by CAMERAS cameras
 CAMERAS = 10
+LEAST_SIZE = 64  # pixels of a simulated frame: in a smaller one a faint arc cannot be seen
 SEED = 20261123
 LABELS_ALIKE = 0.995  # part of the simulated frames
 SCORES_ALIKE = 1e-2  # of a golden frame, and between the engine's head and NumPy
@@ -47,6 +48,7 @@ def try_engine(
     bundle: ModelBundle,
     precision: str,
     reference: Backend,
+    frames: int = FRAMES,
     progress: Progress = no_progress,
 ) -> Trial:
     """Let an engine label the golden frames and the simulated ones, and say how it did.
@@ -57,31 +59,32 @@ def try_engine(
         bundle: the model that it was built from.
         precision: of the engine.
         reference: the float32 graph on the processor.
+        frames: number of simulated ones.
         progress: told how many frames are compared.
 
     Raises:
         CardLostError: the card fails.
     """
-    found = compare(engine, bundle, reference, progress)
+    found = compare(engine, bundle, reference, frames, progress)
     refusal = judge(found, DEMANDS[precision])
     return Trial(card.name, card.driver, datetime.now(UTC).isoformat(timespec="seconds"), refusal, found)
 
 
-def compare(engine: Engine, bundle: ModelBundle, reference: Backend, progress: Progress) -> Figures:
+def compare(engine: Engine, bundle: ModelBundle, reference: Backend, frames: int, progress: Progress) -> Figures:
     """Work out the figures of an engine."""
     head, golden = bundle.head, bundle.golden
     said = _answer(engine, golden.inputs)
     scores = head.judge(said.embedding).scores
     same, cosine, apart = 0, 1.0, _scores_apart(head, said)
     done = 0
-    for inputs in simulated_inputs(bundle.preprocess):
+    for inputs in simulated_inputs(bundle.preprocess, frames):
         said = _answer(engine, inputs)
         wanted = reference.embed(inputs)
         same += sum(a.label == b.label for a, b in zip(head.predict(said.embedding), head.predict(wanted), strict=True))
         cosine = min(cosine, _least(np.sum(said.embedding * wanted, axis=1)))
         apart = max(apart, _scores_apart(head, said))
         done += len(inputs)
-        progress("comparing with the float32 graph on simulated frames", done / FRAMES)
+        progress("comparing with the float32 graph on simulated frames", done / frames)
     return Figures(
         golden=len(golden.inputs),
         golden_labels=int((scores.argmax(axis=1) == golden.scores.argmax(axis=1)).sum()),
@@ -110,21 +113,22 @@ def judge(found: Figures, demand: Demand) -> str:
     return "; ".join(wrong)
 
 
-def simulated_inputs(spec: PreprocessSpec) -> Iterator[NDArray[np.float32]]:
-    """Give (N,C,S,S) inputs of simulated frames, FRAMES in all: batches of the largest profile, and frames alone."""
+def simulated_inputs(spec: PreprocessSpec, frames: int) -> Iterator[NDArray[np.float32]]:
+    """Give (N,C,S,S) inputs of simulated frames: batches of the largest profile, odd ones, and frames alone."""
     held: list[NDArray[np.float32]] = []
     sizes = iter((LIVE, 7, LIVE, MOST - 1))  # odd numbers of frames, so that padding mistakes show
     size = next(sizes)
-    for number in range(FRAMES):
+    for number in range(frames):
         held.append(_simulated(number, spec))
-        if len(held) == size or number == FRAMES - 1:
+        if len(held) == size or number == frames - 1:
             yield np.stack(held)
             held, size = [], next(sizes, MOST)
 
 
 def _simulated(number: int, spec: PreprocessSpec) -> NDArray[np.float32]:
     camera = random_camera(np.random.default_rng((SEED, number % CAMERAS)), f"trial-{number % CAMERAS}")
-    frame = draw(np.random.default_rng((SEED, CAMERAS, number)), LABELS[number % len(LABELS)], camera, spec.size)
+    size = max(spec.size, LEAST_SIZE)
+    frame = draw(np.random.default_rng((SEED, CAMERAS, number)), LABELS[number % len(LABELS)], camera, size)
     return to_input(extract_sky(frame.pixels, 1.0, frame.disc, spec), spec)
 
 

@@ -1,0 +1,267 @@
+"""An engine is built once, proven before it labels, built anew when anything it depends on changes, else refused."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import resource
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from auroramon.backends.engine import EngineBackend, EngineShop
+from auroramon.backends.engine_cache import EngineCache
+from auroramon.backends.manifest import read_manifest
+from auroramon.backends.runtime import Card
+from auroramon.bundle import ModelBundle
+from auroramon.bundle_writing import write_bundle
+from auroramon.errors import BundleError, EngineError, NoCardError
+from tests.backends.conftest import MakeShop
+from tests.backends.processor import CARD, ProcessorRuntime
+from tests.backends.tiny_model import SIZE, make_parts
+
+
+def test_an_engine_is_built_once_proven_and_found_again(shop: EngineShop, runtime: ProcessorRuntime) -> None:
+    assert shop.ready(CARD) == "no engine for this GPU: there is none yet"
+    first = shop.obtain(CARD)
+    assert first.verified
+    assert first.trial is not None
+    assert first.trial.figures.golden_labels == first.trial.figures.golden == 4
+    assert first.trial.figures.trial == 12
+    assert shop.ready(CARD) == first
+    assert shop.obtain(CARD) == first
+    assert runtime.built == ["sm89"]
+    assert runtime.open == 0
+    assert set(runtime.batches) == {4, 1, 7, 3}  # golden frames, and simulated ones alone, together and left over
+
+
+def test_the_plan_is_the_library_s_own_and_the_manifest_stands_beside_it(shop: EngineShop, cache: EngineCache) -> None:
+    manifest = shop.obtain(CARD)
+    plan = cache.folder / manifest.plan
+    assert plan.read_bytes() == cache.plan(manifest)
+    assert plan.stat().st_size == manifest.size
+    assert plan.name.startswith("tiny-1-sm89-fp16-tensorrt_rtx-")
+    assert read_manifest(plan.with_suffix(".json")) == manifest
+    assert cache.kernels(manifest) == b"compiled late"
+    assert not list(cache.folder.glob("*.new"))
+
+
+@pytest.mark.parametrize(
+    ("card", "version", "said"),
+    [
+        (replace(CARD, driver="560.35"), "1.0", "driver 550.54 instead of 560.35"),
+        (replace(CARD, name="Other RTX"), "1.0", "GPU Pretend RTX instead of Other RTX"),
+        (replace(CARD, capability="sm120"), "1.0", "compute capability sm89 instead of sm120"),
+        (CARD, "1.1", "version 1.0 instead of 1.1"),
+    ],
+)
+def test_what_an_engine_depends_on_has_changed_so_it_is_built_anew_and_the_reason_told(
+    make_shop: MakeShop, caplog: pytest.LogCaptureFixture, card: Card, version: str, said: str
+) -> None:
+    make_shop().obtain(CARD)
+    changed = ProcessorRuntime(version=version, has=card)
+    shop = make_shop(runtime=changed)
+    assert shop.ready(card) == f"no engine for this GPU: the nearest one is for {said}"
+    caplog.set_level("INFO")
+    assert shop.obtain(card).verified
+    assert said in caplog.text
+    assert changed.built == [card.capability]
+
+
+def test_a_changed_model_gets_an_engine_of_its_own(make_shop: MakeShop, tmp_path: Path) -> None:
+    make_shop().obtain(CARD)
+    parts = make_parts(tmp_path / "other")
+    other = write_bundle(tmp_path / "other-1", replace(parts, card="# another card\n"))
+    shop = make_shop(bundle=other)
+    assert shop.ready(CARD) == "no engine for this GPU: the nearest one is for another model"
+    assert shop.obtain(CARD).key.model == other.digest
+    assert make_shop().ready(CARD) != shop.ready(CARD)
+
+
+def test_an_engine_built_ahead_of_time_is_not_used_before_it_has_proven_itself_on_the_card(
+    make_shop: MakeShop, runtime: ProcessorRuntime
+) -> None:
+    away = make_shop(runtime=ProcessorRuntime(has=None))
+    manifest = away.build(away.key(None, "sm89"), None)
+    assert not manifest.verified
+    shop = make_shop()
+    assert shop.ready(CARD) == f"{manifest.plan} has not been tried on this GPU"
+    proven = shop.obtain(CARD)
+    assert proven.plan == manifest.plan
+    assert proven.verified
+    assert runtime.built == []
+    another = replace(CARD, name="Other RTX")
+    assert shop.ready(another) == f"{manifest.plan} has not been tried on this GPU"
+
+
+def test_an_engine_that_says_something_else_is_refused_with_the_figures_and_not_tried_again(
+    make_shop: MakeShop,
+) -> None:
+    runtime = ProcessorRuntime(spoils=0.7)
+    shop = make_shop(runtime=runtime)
+    with pytest.raises(EngineError) as refused:
+        shop.obtain(CARD)
+    sentence = str(refused.value)
+    assert "is refused on this GPU" in sentence
+    assert "the least cosine of an embedding is 0." in sentence
+    assert "(at least 0.999)" in sentence
+    loaded = runtime.loaded
+    assert "is refused on this GPU" in str(shop.ready(CARD))
+    with pytest.raises(EngineError, match="is refused on this GPU"):
+        shop.obtain(CARD)
+    assert runtime.loaded == loaded
+    assert runtime.built == ["sm89"]
+
+
+def test_a_truncated_plan_is_refused_and_built_anew(shop: EngineShop, cache: EngineCache) -> None:
+    manifest = shop.obtain(CARD)
+    plan = cache.folder / manifest.plan
+    plan.write_bytes(plan.read_bytes()[:-1])
+    assert "bytes instead of" in str(shop.ready(CARD))
+    shop.obtain(CARD)
+    assert cache.plan(manifest)
+
+
+def test_a_plan_from_elsewhere_is_refused_although_its_size_is_right(shop: EngineShop, cache: EngineCache) -> None:
+    manifest = shop.obtain(CARD)
+    plan = cache.folder / manifest.plan
+    content = bytearray(plan.read_bytes())
+    content[100] ^= 1
+    plan.write_bytes(content)
+    with pytest.raises(EngineError, match=r"is not the engine that was built \(sha256 differs from its manifest\)"):
+        shop.load(manifest)
+    rebuilt = shop.obtain(CARD)
+    assert cache.plan(rebuilt)
+
+
+def test_a_manifest_that_was_changed_is_refused(shop: EngineShop, cache: EngineCache) -> None:
+    manifest = shop.obtain(CARD)
+    path = (cache.folder / manifest.plan).with_suffix(".json")
+    described = json.loads(path.read_text())
+    described["trial"]["refusal"] = "no"
+    path.write_text(json.dumps(described))
+    with pytest.raises(EngineError, match="was changed after it was written"):
+        read_manifest(path)
+    assert "was changed after it was written" in str(shop.ready(CARD))
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "null", '{"format": 1}', '{"format": 2, "digest": ""}'])
+def test_what_is_no_manifest_is_named_and_does_not_hide_the_others(
+    shop: EngineShop, cache: EngineCache, content: str
+) -> None:
+    manifest = shop.obtain(CARD)
+    (cache.folder / "stray.json").write_text(content)
+    (problem,) = [entry.problem for entry in cache.entries() if entry.manifest is None]
+    assert "stray.json" in problem
+    assert "auroramon engine clean" in problem
+    assert shop.ready(CARD) == manifest
+
+
+def test_kernels_that_were_changed_are_not_given_to_the_library(shop: EngineShop, cache: EngineCache) -> None:
+    manifest = shop.obtain(CARD)
+    (cache.folder / manifest.plan).with_suffix(".kernels").write_bytes(b"something else")
+    assert cache.kernels(manifest) == b""
+
+
+def test_two_builders_at_once_build_one_engine(
+    make_shop: MakeShop, caplog: pytest.LogCaptureFixture
+) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def while_building() -> None:
+        begun.set()
+        assert go_on.wait(30)
+
+    caplog.set_level("INFO")
+    first, second = ProcessorRuntime(while_building=while_building), ProcessorRuntime()
+    built: list[str] = []
+
+    def work(runtime: ProcessorRuntime) -> None:
+        shop = make_shop(runtime=runtime)
+        built.append(shop.build(shop.key(CARD), CARD).plan)
+
+    threads = [threading.Thread(target=work, args=(runtime,)) for runtime in (first, second)]
+    threads[0].start()
+    assert begun.wait(30)
+    threads[1].start()
+    while "another process builds an engine" not in caplog.text and threads[1].is_alive():
+        threads[1].join(0.01)
+    go_on.set()
+    for thread in threads:
+        thread.join(30)
+    assert (first.built, second.built) == (["sm89"], [])
+    assert built[0] == built[1]
+
+
+def _build_with_little_room(folder: Path, cache: Path, answers: multiprocessing.Queue[str]) -> None:
+    from auroramon.backends.onnx import OnnxBackend
+    from auroramon.bundle import load_bundle
+
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+    bundle = load_bundle(folder)
+    shop = EngineShop(ProcessorRuntime(), EngineCache(cache), bundle, "fp16", lambda: OnnxBackend(bundle, "float32", 1))
+    try:
+        shop.build(shop.key(CARD), CARD)
+    except EngineError as error:
+        answers.put(str(error))
+    else:
+        answers.put("built")
+
+
+def test_a_full_disk_leaves_nothing_half_written_and_says_what_to_do(tiny: ModelBundle, cache: EngineCache) -> None:
+    context = multiprocessing.get_context("spawn")
+    answers: multiprocessing.Queue[str] = context.Queue()  # type: ignore[assignment]
+    child = context.Process(target=_build_with_little_room, args=(tiny.folder, cache.folder, answers))
+    child.start()
+    sentence = answers.get(timeout=60)
+    child.join(30)
+    assert "cannot be written: File too large; free some space" in sentence
+    assert [path.name for path in cache.folder.iterdir()] == ["build.lock"]
+    assert cache.entries() == []
+
+
+def test_the_cache_is_bounded_and_keeps_what_was_used_last(make_shop: MakeShop, cache: EngineCache) -> None:
+    drivers = ("1", "2", "3")
+    cards = [replace(CARD, driver=driver) for driver in drivers]
+    first, second = (make_shop(runtime=ProcessorRuntime(has=card)).obtain(card) for card in cards[:2])
+    cache.plan(first)  # used after the second was built
+    small = EngineCache(cache.folder, most_bytes=2 * first.size + 100)
+    shop = replace(make_shop(runtime=ProcessorRuntime(has=cards[2])), cache=small)
+    third = shop.build(shop.key(cards[2]), cards[2])
+    assert {entry.manifest for entry in cache.entries()} == {first, third}
+    assert not (cache.folder / second.plan).exists()
+
+
+def test_a_target_that_the_library_does_not_know_is_refused(shop: EngineShop) -> None:
+    with pytest.raises(NoCardError, match="does not build for sm90, only for sm75, sm89, sm120"):
+        shop.build(shop.key(None, "sm90"), None)
+
+
+def test_int8_without_calibration_ranges_leaves_no_engine(make_shop: MakeShop, tmp_path: Path, cache: EngineCache) -> None:
+    plain = write_bundle(tmp_path / "plain", replace(make_parts(tmp_path / "p"), activation_ranges={}))
+    shop = make_shop(bundle=plain, precision="int8")
+    with pytest.raises(BundleError, match="no calibration ranges"):
+        shop.obtain(CARD)
+    assert cache.entries() == []
+
+
+def test_the_backend_cuts_what_is_larger_than_the_largest_profile(
+    shop: EngineShop, tiny: ModelBundle, runtime: ProcessorRuntime
+) -> None:
+    manifest = shop.obtain(CARD)
+    backend = EngineBackend(shop.load(manifest), manifest, CARD, tiny)
+    assert (backend.name, backend.precision) == ("tensorrt", "fp16")
+    assert backend.device == "Pretend RTX, tensorrt_rtx 1.0"
+    inputs = np.random.default_rng(3).normal(size=(300, 2, SIZE, SIZE)).astype(np.float32)
+    runtime.batches.clear()
+    together = backend.embed(inputs)
+    assert runtime.batches == [256, 44]
+    np.testing.assert_allclose(together[7], backend.embed(inputs[7:8])[0], atol=1e-3)
+    assert backend.embed(inputs[:0]).shape == (0, tiny.width)
+    with pytest.raises(ValueError, match=r"inputs \(1, 2, 8, 8\) do not end in"):
+        backend.embed(np.zeros((1, 2, 8, 8), dtype=np.float32))
+    backend.close()
+    assert runtime.open == 0
