@@ -10,12 +10,16 @@ import click
 from auroramon.errors import AuroramonError, ConfigError
 
 COMMANDS: dict[str, tuple[str, str]] = {
+    "prepare": ("data:prepare", "Write a manifest of labelled frames."),
+    "simulate-oath": ("data:simulate_oath_command", "Write a folder laid out as OATH, its images simulated."),
     "simulate": ("steps:simulate", "Draw the frames of a run's simulated cameras."),
     "fit": ("steps:fit", "Train the network of a run; after a kill, go on."),
     "heads": ("steps:heads", "Compare the heads on the calibration cameras."),
     "export": ("steps:export", "Write the bundle of a trained run."),
     "evaluate": ("steps:evaluate", "Judge a bundle on the evaluation cameras of a run."),
     "model": ("steps:model", "Do all of it: simulate, fit, export."),
+    "compare": ("trials:compare", "Train several runs at an equal budget, and print their figures."),
+    "oath": ("trials:oath", "All of it on a copy of OATH v1.1: figures, report, bundle."),
     "score-real": ("real:score_real_command", "Score a finished model on real frames: to report, never to choose."),
 }
 

@@ -1,0 +1,116 @@
+"""`oath` and `compare`: trainings on one manifest, side by side."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+import torch
+
+from auroramon.errors import ConfigError
+from train.commands.options import DEVICE, WORK
+from train.commands.progress import progress
+from train.compare import compare_table, same_budget
+from train.loop import Epoch, load_embedder
+from train.manifest import read_manifest, write_manifest
+from train.model import build_bundle, export_graphs
+from train.oath import oath_table, oath_trials, split_figures
+from train.oath_layout import is_simulated, oath_rows
+from train.runfile import Run, read_run
+from train.trial import Bench, make_trial
+
+FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
+RUNS = Path(__file__).resolve().parent.parent / "runs"
+
+
+@click.command()
+@click.argument("path", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option("--run", "run_file", type=FILE, default=RUNS / "oath.toml", help="What to train  [default: oath.toml]")
+@click.option("--folds", type=click.IntRange(1), default=5, show_default=True,
+              help="Parts of whole blocks, each judged by a training on the others.")  # fmt: skip
+@click.option("--permutations", type=click.IntRange(1), default=1, show_default=True, help="Published random splits.")
+@click.option("--rotated", is_flag=True, help="The published rotated copies instead of the images.")
+@click.option("--to", type=click.Path(path_type=Path, file_okay=False), help="Folder of table, report and bundle.")
+@WORK
+@DEVICE
+def oath(
+    path: Path, run_file: Path, folds: int, permutations: int, rotated: bool, to: Path | None, work: Path, device: str
+) -> None:
+    """Do all of it on a copy of OATH v1.1: manifest, trainings, figures without and with leaks, report, bundle."""
+    run = read_run(run_file)
+    to = to or work / f"{run.name}-results"
+    if (to / "bundle").exists():
+        raise ConfigError(f"{to} holds the results of another run: name another folder by --to")
+    write_manifest(work / run.listed.manifest, oath_rows(path, rotated))
+    with bench_of(work, device) as bench:
+        blocks, random = oath_trials(bench, run, folds, permutations)
+    found = [
+        split_figures(blocks, _pooled_words(run, folds)),
+        split_figures(random, f"{permutations} published random split{'s' if permutations > 1 else ''}"),
+    ]
+    to.mkdir(parents=True, exist_ok=True)
+    text = oath_table(run, found, is_simulated(path))
+    (to / "table.md").write_text(text, encoding="utf-8")
+    (to / "figures.json").write_text(json.dumps([asdict(item) for item in found], indent=1) + "\n", encoding="utf-8")
+    first = blocks[0]
+    graphs = export_graphs(
+        load_embedder(work / first.run.name, first.run), first.run, first.frames, work / first.run.name
+    )
+    build_bundle(first.run, graphs, first.frames, to / "bundle", lambda line: click.echo(line, err=True))
+    click.echo(text)
+    click.echo(f"table, figures and bundle are in {to}")
+
+
+def _pooled_words(run: Run, folds: int) -> str:
+    table = run.listed
+    return f"{folds} of {table.parts} parts, blocks of at least {table.block}, {table.gap:g} frames left out between"
+
+
+@click.command()
+@click.argument("run_files", type=FILE, nargs=-1, required=True, metavar="RUN...")
+@click.option(
+    "--part", type=click.IntRange(0), multiple=True, help="Parts to be judged; several times. [default: the runs']"
+)
+@WORK
+@DEVICE
+def compare(run_files: tuple[Path, ...], part: tuple[int, ...], work: Path, device: str) -> None:
+    """Train several runs at an equal budget and print their figures side by side, on what was held out."""
+    # A run that begins with another one's features comes after it.
+    runs = sorted((read_run(path) for path in run_files), key=lambda run: bool(run.network.start))
+    same_budget(runs)
+    simulated = any(row.simulated for row in read_manifest(work / runs[0].listed.manifest).rows)
+    with bench_of(work, device) as bench:
+        trials = [[make_trial(bench, run) for run in _parts(run, part)] for run in runs]
+    click.echo(compare_table(trials, work, simulated))
+
+
+def _parts(run: Run, parts: tuple[int, ...]) -> Iterator[Run]:
+    """Give the run once for each part that shall be judged; one that begins with another follows it part by part."""
+    if not parts:
+        yield run
+        return
+    for part in parts:
+        data = run.listed.model_copy(update={"part": part})
+        start = f"{run.network.start}-{part}" if run.network.start else ""
+        network = run.network.model_copy(update={"start": start})
+        yield run.model_copy(update={"name": f"{run.name}-{part}", "data": data, "network": network})
+
+
+@contextmanager
+def bench_of(work: Path, device: str) -> Iterator[Bench]:
+    """Give a bench that shows how far it is."""
+    chosen = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+
+    def said(run: Run, epoch: Epoch) -> None:
+        click.echo(
+            f"{run.name}, epoch {epoch.epoch} of {run.fit.epochs}: loss {epoch.loss:.4f}, "
+            f"{epoch.frames / epoch.seconds:.0f} frames/s",
+            err=True,
+        )
+
+    with progress("frames read") as show:
+        yield Bench(work, chosen, show, said)
