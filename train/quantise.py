@@ -60,8 +60,9 @@ def plain_ranges(ranges: Any) -> Ranges:
 def quantise(graph: Path, ranges: Any, path: Path) -> None:
     """Write the int8 graph of a float32 graph."""
     model = load_model_with_shape_infer(graph)
-    # The last convolution makes 16 numbers out of the pooled features: it costs nothing and decides the label.
-    last = [node.name for node in model.graph.node if node.op_type == "Conv"][-1:]
+    # The first convolution sees the two planes of the frame, whose faint skies take few of 256 steps; the last makes 16
+    # numbers out of the pooled features: it costs nothing and decides the label. Both stay float32.
+    convolutions = [node.name for node in model.graph.node if node.op_type == "Conv"]
     quantiser: Any = QDQQuantizer(
         model,
         per_channel=True,
@@ -70,7 +71,7 @@ def quantise(graph: Path, ranges: Any, path: Path) -> None:
         activation_qType=QuantType.QUInt8,
         tensors_range=ranges,
         nodes_to_quantize=[],
-        nodes_to_exclude=last,
+        nodes_to_exclude=[convolutions[0], convolutions[-1]],
         op_types_to_quantize=OPERATORS,
         extra_options={},
     )
