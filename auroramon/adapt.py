@@ -13,6 +13,7 @@ of the labelled frames, which weigh as many frames as they are against `COVARIAN
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,6 +47,13 @@ class Labelled:
         known = self.examples
         some = Examples(known.embeddings[chosen], known.targets[chosen], known.labels)
         return Labelled(some, self.groups[chosen])
+
+    def only(self, classes: Sequence[int]) -> Labelled:
+        """Give the same frames with these classes alone, numbered anew; no frame may be of another class."""
+        known = self.examples
+        number = {k: place for place, k in enumerate(classes)}
+        targets = np.array([number[k] for k in known.targets.tolist()], dtype=np.intp)
+        return Labelled(Examples(known.embeddings, targets, tuple(known.labels[k] for k in classes)), self.groups)
 
     def weights(self) -> Array:
         """Give (N,) what each frame counts: m alike frames count as m / (1 + (m - 1) ALIKE) (Kish's design effect)."""

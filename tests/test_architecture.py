@@ -16,7 +16,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("ports", "preprocess", "config", "mistakes", "sim"),
     ("times", "disc", "gates", "masks", "preview", "bundle", "bundle_writing", "heads", "sky", "cameras"),
     ("readers", "backends", "sources", "store", "executors"),
-    ("metrics", "labeller", "archive", "fit", "adapt"),
+    ("metrics", "labeller", "archive", "fit", "adapt", "gain"),
     (
         "coordinator",
         "server",

@@ -1,0 +1,124 @@
+"""What labels gained: the parent's head and the moved one, each judged on frames that the moved one has not seen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from auroramon.adapt import Labelled, adapt
+from auroramon.heads import Head
+
+FOLDS = 10
+ROUNDS = 2000  # of the bootstrap
+FEW_GROUPS = 5
+"""From so many groups on whole groups are drawn for the interval; fewer would make it look narrower than it is."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Split:
+    """A way to hold frames out."""
+
+    by: str  # in words: nights, cameras, stretches of one night
+    groups: NDArray[np.intp]  # (N,) frames of one group are never on both sides
+
+
+@dataclass(frozen=True, slots=True)
+class ClassGain:
+    """Frames of one class."""
+
+    label: str
+    frames: int
+    before: int  # right by the parent
+    after: int  # right by a head that has not seen them
+
+
+@dataclass(frozen=True, slots=True)
+class Gain:
+    """What cross-validation says."""
+
+    split: str  # what was held out, in words
+    groups: int
+    frames: int
+    before: int  # right by the parent
+    after: int  # right by heads that have not seen them
+    low: float  # 95 % interval of the gain, part of the frames
+    high: float
+    drawn: str  # what the bootstrap drew: the groups, or frames where there are few groups
+    classes: tuple[ClassGain, ...]
+
+    def sentence(self) -> str:
+        """Give it for people."""
+        gain, points = (self.after - self.before) / self.frames, [100 * self.low, 100 * self.high]
+        return (
+            f"held out by {self.split} ({self.groups}), n = {self.frames} frames: "
+            f"{self.before / self.frames:.1%} before, {self.after / self.frames:.1%} after, "
+            f"gain {100 * gain:+.1f} points (95 % interval {points[0]:+.1f} to {points[1]:+.1f}, "
+            f"bootstrap over {self.drawn})"
+        )
+
+
+def measure(parent: Head, labelled: Labelled, split: Split) -> Gain:
+    """Move the parent to all groups but some, judge it on these, and go through all of them.
+
+    A new class of which a fold leaves no frame cannot be said there, and counts as wrong.
+    """
+    targets, labels = labelled.examples.targets, labelled.examples.labels
+    before = _said(parent, labelled) == targets
+    after = np.zeros(len(targets), dtype=bool)
+    folds = _folds(split.groups)
+    for fold in np.unique(folds):
+        held_out = folds == fold
+        after[held_out] = _right_without(parent, labelled, held_out)
+    differences = after.astype(float) - before
+    many = len(np.unique(split.groups)) >= FEW_GROUPS
+    low, high = _interval(differences, split.groups if many else np.arange(len(targets)))
+    return Gain(
+        split=split.by,
+        groups=len(np.unique(split.groups)),
+        frames=len(targets),
+        before=int(before.sum()),
+        after=int(after.sum()),
+        low=low,
+        high=high,
+        drawn=split.by if many else "frames",
+        classes=tuple(
+            ClassGain(label, int(own.sum()), int(before[own].sum()), int(after[own].sum()))
+            for label, own in ((label, targets == k) for k, label in enumerate(labels))
+            if own.any()
+        ),
+    )
+
+
+def _said(head: Head, labelled: Labelled) -> NDArray[np.intp]:
+    """Give (N,) places of the labels that a head gives; -1 for `unknown`."""
+    found = head.judge(labelled.examples.embeddings)
+    return np.where(found.refused(head.threshold), -1, found.scores.argmax(axis=1))
+
+
+def _folds(groups: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Give (N,) folds: a group each where there are few, else groups spread over folds, large ones first."""
+    names, which, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    fold_of = np.empty(len(names), dtype=np.intp)
+    fold_of[np.argsort(-sizes, kind="stable")] = np.arange(len(names)) % FOLDS
+    return fold_of[which]
+
+
+def _right_without(parent: Head, labelled: Labelled, held_out: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Say which of the held-out frames a head gets right that was moved to all others."""
+    judged, rest = labelled.part(held_out), labelled.part(~held_out)
+    old = len(parent.labels)
+    present = [k for k in range(len(labelled.examples.labels)) if k < old or (rest.examples.targets == k).any()]
+    said = _said(adapt(parent, rest.only(present)) if len(rest.groups) else parent, judged)
+    places = np.array([*present, -1])  # the last for `unknown`, which is -1
+    return np.asarray(places[said] == judged.examples.targets)
+
+
+def _interval(differences: NDArray[np.float64], groups: NDArray[np.intp]) -> tuple[float, float]:
+    """Give the 95 % interval of the mean difference; whole groups are drawn."""
+    which = np.unique(groups, return_inverse=True)[1]
+    total, count = np.bincount(which, differences), np.bincount(which)
+    drawn = np.random.default_rng(0).integers(len(count), size=(ROUNDS, len(count)))
+    low, high = np.quantile(total[drawn].sum(axis=1) / count[drawn].sum(axis=1), [0.025, 0.975])
+    return float(low), float(high)
