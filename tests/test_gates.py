@@ -106,6 +106,63 @@ def test_a_frame_that_is_nearly_all_white_is_saturated() -> None:
     assert refusal(pixels).endswith("% of the sky is 4095")
 
 
+def test_a_lamp_that_fills_half_of_the_sky_is_saturated() -> None:
+    yy, xx = np.mgrid[:256, :256] - 127.5
+    lamp = clear_sky().astype(float) + 60000 * np.exp(-((np.hypot(xx, yy - 20) / 110) ** 6))
+    assert refusal(np.clip(lamp, 0, 50000).astype(np.uint16)).startswith("saturated: ")
+
+
+def lines(kind: str) -> NDArray[Any]:
+    """Give a frame made of lines, with noise."""
+    y, x = np.mgrid[:240, :320]
+    rng = np.random.default_rng(2)
+    pictures = {
+        "bars": np.floor(x / 32) % 2,
+        "colour bars": np.floor(x / 45) % 7 / 6,
+        "checkerboard": (np.floor(x / 27) + np.floor(y / 27)) % 2,
+        "read-out stripes": np.sin(y * 0.5) > 0.3,
+        "a slit's spectrum": sum(np.exp(-(((x - c) / 3) ** 2)) for c in (90, 130, 170, 200)),
+        "a torn frame": np.sin((x + 320 * rng.random((240, 1))) / 25) / 2 + 0.5,
+    }
+    return np.clip(30 + 150 * pictures[kind].astype(float) + rng.normal(0, 2, (240, 320)), 0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize("size", [96, 128, 224])
+@pytest.mark.parametrize(
+    "kind", ["bars", "colour bars", "checkerboard", "read-out stripes", "a slit's spectrum", "a torn frame"]
+)
+def test_straight_lines_along_the_pixels_are_no_sky(kind: str, size: int) -> None:
+    for pixels in (lines(kind), np.ascontiguousarray(lines(kind).T), np.stack([lines(kind)] * 3, axis=-1)):
+        # Lines across the direction in which noise is measured may look like noise
+        assert refusal(pixels, size).startswith(("no sky image: ", "no light: "))
+
+
+def test_lines_say_along_which_axis_they_run() -> None:
+    assert refusal(lines("bars")) == "no sky image: the frame is made of straight lines along its columns"
+    assert refusal(np.ascontiguousarray(lines("bars").T)).endswith("straight lines along its rows")
+
+
+def test_the_charge_that_a_bright_moon_spills_along_its_column_is_no_frame_of_lines() -> None:
+    pixels = clear_sky().astype(float)
+    yy, xx = np.mgrid[:256, :256]
+    pixels += 60000 * np.exp(-(((xx - 100) ** 2 + (yy - 140) ** 2) / 60)) + 9000 * np.exp(-(((xx - 100) / 1.5) ** 2))
+    assert refusal(np.clip(pixels, 0, 65535).astype(np.uint16)) == ""
+
+
+def test_an_arc_along_the_rows_is_a_sky() -> None:
+    yy, xx = np.mgrid[:256, :256]
+    arc = 400 * np.exp(-(((yy - 110 - 14 * ((xx - 128) / 128) ** 2) / 9) ** 2))
+    assert refusal((clear_sky() + arc).astype(np.uint16)) == ""
+
+
+def test_a_masked_edge_is_no_line() -> None:
+    mask = np.ones((256, 256), np.bool_)
+    mask[:, 150:] = False
+    pixels = clear_sky()
+    pixels[:, 150:] = 60000
+    assert refusal(pixels, mask=mask) == ""
+
+
 def test_a_bright_moon_is_not_saturated() -> None:
     pixels = clear_sky()
     pixels[100:150, 60:110] = 65535
