@@ -21,7 +21,7 @@ _WORDS = {str: "text", Path: "path", bool: "true or false", int: "whole number",
 class Setting:
     """One key of the configuration."""
 
-    table: str  # "camera", "database", ...
+    table: str  # "camera", "database", "cluster.slurm", ...
     key: str
     kind: str  # what may be written there, in words
     default: str  # as TOML; "" where it is unset, "required" where it must be given
@@ -45,20 +45,37 @@ class SettingsTable:
 
 def tables() -> list[SettingsTable]:
     """Give every table of the configuration, in the order of `Settings`."""
-    found = []
+    found: list[SettingsTable] = []
     for name, field in Settings.model_fields.items():
         several = get_origin(field.annotation) is tuple
         model = get_args(field.annotation)[0] if several else field.annotation
         assert isinstance(model, type)  # noqa: S101 - every field of Settings is a table
         assert issubclass(model, BaseModel)  # noqa: S101
         description = field.description or (model.__doc__ or "").split("\n")[0]
-        found.append(SettingsTable(name, several, description, tuple(_settings(name, model, several))))
+        found += _tables(name, model, several, description)
     return found
+
+
+def _tables(name: str, model: type[BaseModel], several: bool, description: str) -> Iterator[SettingsTable]:
+    """Give a table if it has settings of its own, then the tables in it: [cluster.slurm]."""
+    inner = {key: field.annotation for key, field in model.model_fields.items() if _is_table(field.annotation)}
+    own = tuple(setting for setting in _settings(name, model, several) if setting.key not in inner)
+    if own:
+        yield SettingsTable(name, several, description, own)
+    for key, table in inner.items():
+        assert isinstance(table, type)  # noqa: S101 - _is_table said so
+        yield from _tables(f"{name}.{key}", table, False, model.model_fields[key].description or "")
+
+
+def _is_table(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
 
 
 def _settings(table: str, model: type[BaseModel], several: bool) -> Iterator[Setting]:
     for key, field in model.model_fields.items():
-        if field.default is PydanticUndefined:
+        if _is_table(field.annotation):
+            default = ""
+        elif field.default is PydanticUndefined:
             default = "required"
         else:
             default = "" if field.default is None else toml_value(field.default)
@@ -68,7 +85,7 @@ def _settings(table: str, model: type[BaseModel], several: bool) -> Iterator[Set
             kind=_kind(field.annotation),
             default=default,
             description=field.description or "",
-            environment="" if several else f"{PREFIX}{table}__{key}".upper(),
+            environment="" if several else f"{PREFIX}{table}.{key}".replace(".", "__").upper(),
         )
 
 

@@ -8,6 +8,7 @@ import re
 import tomllib
 from collections.abc import Iterator
 from dataclasses import asdict
+from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -96,11 +97,15 @@ def _in_force(settings: Settings, file: Path | None) -> Iterator[str]:
     written: dict[str, Any] = {} if file is None else tomllib.loads(file.read_text(encoding="utf-8"))
     yield f"# settings in force{'' if file is None else f', from {file}'}"
     for table in tables():
-        values = getattr(settings, table.name)
+        values = reduce(getattr, table.name.split("."), settings)
         parts = zip(values, written.get(table.name, []), strict=False) if table.several else [(values, {})]
         for part, own in parts:
             yield f"\n{table.heading}"
-            given = own if table.several else written.get(table.name, {})
+            given = (
+                own
+                if table.several
+                else reduce(lambda outer, name: outer.get(name, {}), table.name.split("."), written)
+            )
             yield from _table_in_force(table, part, given)
 
 

@@ -195,3 +195,16 @@ def test_a_database_that_cannot_be_there_is_wrong_configuration_in_every_command
         done = run(*words, "-c", "run.toml", check=False)
         assert done.returncode == 2, words
         assert says in done.stderr
+
+
+def test_a_table_in_a_table_is_shown_with_where_its_values_are_from(
+    auroramon: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("site.toml").write_text('[cluster.slurm]\nqueue = "short"\n')
+    monkeypatch.setenv("AURORAMON_CLUSTER__SLURM__CORES", "3")
+    said = auroramon("config", "show", "-c", "site.toml")
+    assert said.code == 0
+    slurm = tomllib.loads(said.out)["cluster"]["slurm"]
+    assert (slurm["queue"], slurm["cores"]) == ("short", 3)
+    lines = {line.split(" =")[0]: line.split("# ")[-1] for line in said.out.splitlines()}
+    assert (lines["queue"], lines["cores"]) == ("file", "AURORAMON_CLUSTER__SLURM__CORES")
