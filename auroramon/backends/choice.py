@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from auroramon.backends.engine import EngineBackend, EngineShop
+from auroramon.backends.engine import EngineBackend, EngineShop, Unready
 from auroramon.backends.engine_cache import EngineCache
 from auroramon.backends.graph import EnginePrecision
 from auroramon.backends.manifest import Manifest
@@ -118,7 +118,7 @@ def _auto(bundle: ModelBundle, wish: Wish, usable: list[Usable], reasons: list[s
         library = chosen.shop.runtime.library
         try:
             manifest = chosen.shop.ready(chosen.card)
-            if isinstance(manifest, str) and wish.patience == "wait":
+            if isinstance(manifest, Unready) and wish.patience == "wait":
                 manifest = chosen.shop.obtain(chosen.card, Teller())
             if isinstance(manifest, Manifest):
                 backend: Backend = SwitchingBackend(partial(_opened, chosen, manifest), onnx)
@@ -127,11 +127,14 @@ def _auto(bundle: ModelBundle, wish: Wish, usable: list[Usable], reasons: list[s
         except EngineError as error:
             reasons.append(f"{library}: {error}")
             continue
-        if wish.patience == "beside" and "is refused" not in manifest:
+        if wish.patience == "beside" and not manifest.final:
             backend = SwitchingBackend(partial(_opened_when_ready, chosen), onnx, ChildBuild(chosen.shop))
-            _say(backend, [*reasons, f"{library}: {manifest}; it is being built beside, and taken when it is ready"])
+            _say(
+                backend, [*reasons, f"{library}: {manifest.why}; it is being built beside, and taken when it is ready"]
+            )
             return backend
-        reasons.append(f"{library}: {manifest}; `auroramon engine build` builds it")
+        how = "" if manifest.final else "; `auroramon engine build` builds and tries it"
+        reasons.append(f"{library}: {manifest.why}{how}")
     backend = onnx()
     _say(backend, reasons)
     return backend
@@ -154,8 +157,8 @@ def _opened(chosen: Usable, manifest: Manifest) -> Backend:
 
 def _opened_when_ready(chosen: Usable) -> Backend:
     manifest = chosen.shop.ready(chosen.card)
-    if isinstance(manifest, str):
-        raise EngineError(manifest)
+    if isinstance(manifest, Unready):
+        raise EngineError(manifest.why)
     return _opened(chosen, manifest)
 
 
@@ -180,7 +183,7 @@ def _checked(bundle: ModelBundle, backend: Backend) -> Backend:
 
 
 def _say(backend: Backend, reasons: list[str]) -> None:
-    why = f"; not {'; not '.join(reasons)}" if reasons else ""
+    why = f"; not used: {'; '.join(reasons)}" if reasons else ""
     log.info("labelling with %s (%s, %s)%s", backend.name, backend.precision, backend.device, why)
 
 

@@ -25,6 +25,14 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
+class Unready:
+    """Why no engine may label yet."""
+
+    why: str
+    final: bool  # it was tried and refused: building it once more would change nothing
+
+
+@dataclass(frozen=True, slots=True)
 class EngineShop:
     """What is needed to get an engine of a model: the library, the cache, and the graph that it must agree with."""
 
@@ -106,15 +114,17 @@ class EngineShop:
         self.cache.record(proven, kernels)
         return proven
 
-    def ready(self, card: Card) -> Manifest | str:
+    def ready(self, card: Card) -> Manifest | Unready:
         """Give the engine that may label on this card, or say why there is none: nothing is built or tried here."""
         found = self.cache.find(self.key(card))
         if found.manifest is None:
-            return f"no engine for this GPU: {found.why_not}"
+            return Unready(f"no engine for this GPU: {found.why_not}", final=False)
         trial = found.manifest.tried_on(card)
         if trial is None:
-            return f"{found.manifest.plan} has not been tried on this GPU"
-        return found.manifest if not trial.refusal else _refused(found.manifest.plan, trial.refusal)
+            return Unready(f"{found.manifest.plan} has not been tried on this GPU", final=False)
+        return (
+            found.manifest if not trial.refusal else Unready(_refused(found.manifest.plan, trial.refusal), final=True)
+        )
 
     def obtain(self, card: Card, progress: Progress = no_progress) -> Manifest:
         """Build and prove whatever is missing, and give the engine that may label on this card.

@@ -76,8 +76,10 @@ class SwitchingBackend:
         """Take the engine once its build has ended; say whether what labels has changed since the last call."""
         if self._build is not None and self._build.ended():
             self._build = None
+            before = self._now
             try:
                 self._use(self._open(), "its engine is ready")
+                before.close()
             except AuroramonError as error:
                 log.warning("%s goes on, the engine is not used: %s", self._now.name, error)
         changed, self._changed = self._changed, False
@@ -141,8 +143,6 @@ class SwitchingBackend:
 
     def _use(self, backend: Backend, why: str) -> None:
         log.warning("now labelling with %s (%s, %s): %s", backend.name, backend.precision, backend.device, why)
-        if backend is not self._now:
-            self._now.close()
         self._now = backend
         self._changed = True
         self.switches += 1

@@ -16,7 +16,7 @@ from auroramon.bundle_writing import write_bundle
 from tests.backends.processor import ProcessorRuntime
 from tests.backends.tiny_model import make_parts
 
-FRAMES = 12  # of a trial: the figures here are about the rules, not about a model
+FRAMES = 6  # of a trial: the figures here are about the rules, not about a model
 
 MakeShop = Callable[..., EngineShop]
 

@@ -116,7 +116,7 @@ def test_int8_has_zero_points_of_zero_and_biases_in_float32(shipped: ModelBundle
 
 def test_int8_without_calibration_ranges_is_refused_and_says_what_to_do(tmp_path: Path) -> None:
     bundle = write_tiny_bundle(tmp_path / "tiny")
-    with pytest.raises(BundleError, match="no calibration ranges.*use precision fp16"):
+    with pytest.raises(BundleError, match=r"no calibration ranges.*use precision fp16"):
         engine_graph(bundle, "int8")
 
 

@@ -1,0 +1,279 @@
+"""What labels, while an engine is built and after a card is lost; and that no frame is lost by it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from auroramon.backends.choice import Wish, choose_backend
+from auroramon.backends.engine import EngineBackend, EngineShop
+from auroramon.backends.onnx import OnnxBackend
+from auroramon.backends.runtime import Library
+from auroramon.backends.switching import FORGIVEN_S, SwitchingBackend
+from auroramon.bundle import ModelBundle
+from auroramon.errors import BundleError, CardLostError, ConfigError, EngineError, MissingPartError
+from auroramon.ports import Backend
+from tests.backends.processor import CARD, ProcessorRuntime
+
+
+@dataclass
+class Ending:
+    """A build that ends when the test says so."""
+
+    over: bool = False
+    closed: bool = False
+
+    def ended(self) -> bool:
+        return self.over
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@dataclass
+class Clock:
+    now: float = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def engine(shop: EngineShop, tiny: ModelBundle) -> Callable[[], Backend]:
+    manifest = shop.obtain(CARD)
+    return lambda: EngineBackend(shop.load(manifest), manifest, CARD, tiny)
+
+
+@pytest.fixture
+def onnx(tiny: ModelBundle) -> Callable[[], Backend]:
+    return lambda: OnnxBackend(tiny, "float32", 1)
+
+
+def test_frames_are_labelled_on_onnx_until_the_engine_is_ready(
+    tiny: ModelBundle, engine: Callable[[], Backend], onnx: Callable[[], Backend], caplog: pytest.LogCaptureFixture
+) -> None:
+    build = Ending()
+    backend = SwitchingBackend(engine, onnx, build)
+    assert not backend.tend()
+    assert backend.name == "onnx"
+    before = backend.embed(tiny.golden.inputs)
+    build.over = True
+    assert backend.tend()
+    assert (backend.name, backend.precision, backend.switches) == ("tensorrt", "fp16", 1)
+    assert not backend.tend()
+    np.testing.assert_allclose(backend.embed(tiny.golden.inputs), before, atol=1e-2)
+    assert "now labelling with tensorrt (fp16, Pretend RTX, tensorrt_rtx 1.0): its engine is ready" in caplog.text
+    backend.close()
+
+
+def test_a_build_that_came_to_nothing_leaves_onnx_at_work_and_says_why(
+    onnx: Callable[[], Backend], caplog: pytest.LogCaptureFixture
+) -> None:
+    def never() -> Backend:
+        raise EngineError("no engine for this GPU: there is none yet")
+
+    build = Ending()
+    backend = SwitchingBackend(never, onnx, build)
+    build.over = True
+    assert not backend.tend()
+    assert backend.name == "onnx"
+    assert "onnx goes on, the engine is not used: no engine for this GPU" in caplog.text
+
+
+def test_a_build_is_stopped_with_the_program(engine: Callable[[], Backend], onnx: Callable[[], Backend]) -> None:
+    build = Ending()
+    SwitchingBackend(engine, onnx, build).close()
+    assert build.closed
+
+
+def test_a_card_that_fails_once_is_started_anew_and_the_batch_done_again(
+    tiny: ModelBundle, engine: Callable[[], Backend], onnx: Callable[[], Backend], runtime: ProcessorRuntime
+) -> None:
+    backend = SwitchingBackend(engine, onnx)
+    wanted = backend.embed(tiny.golden.inputs)
+    runtime.fails = 1
+    np.testing.assert_array_equal(backend.embed(tiny.golden.inputs), wanted)
+    assert (backend.name, backend.lost, backend.switches) == ("tensorrt", False, 1)
+    assert backend.tend()
+    backend.close()
+    assert runtime.open == 0
+
+
+def test_a_card_that_fails_again_leaves_the_work_to_onnx_and_raises_the_alarm(
+    tiny: ModelBundle, engine: Callable[[], Backend], onnx: Callable[[], Backend], runtime: ProcessorRuntime
+) -> None:
+    backend = SwitchingBackend(engine, onnx)
+    runtime.fails = 2
+    np.testing.assert_allclose(backend.embed(tiny.golden.inputs), tiny.golden.embeddings, atol=1e-5)
+    assert (backend.name, backend.lost, backend.switches) == ("onnx", True, 2)
+    assert runtime.open == 0
+
+
+def test_a_card_that_does_not_come_back_leaves_the_work_to_onnx(
+    tiny: ModelBundle, engine: Callable[[], Backend], onnx: Callable[[], Backend], runtime: ProcessorRuntime
+) -> None:
+    backend = SwitchingBackend(engine, onnx)
+    runtime.fails, runtime.refuses = 1, True
+    assert len(backend.embed(tiny.golden.inputs)) == 4
+    assert (backend.name, backend.lost) == ("onnx", True)
+
+
+def test_a_failure_is_forgiven_after_a_day(
+    tiny: ModelBundle, engine: Callable[[], Backend], onnx: Callable[[], Backend], runtime: ProcessorRuntime
+) -> None:
+    clock = Clock()
+    backend = SwitchingBackend(engine, onnx, clock=clock)
+    for _ in range(3):
+        runtime.fails = 1
+        backend.embed(tiny.golden.inputs)
+        assert backend.name == "tensorrt"
+        clock.now += FORGIVEN_S
+    backend.close()
+
+
+def test_an_engine_asked_for_by_name_ends_the_program_when_its_card_is_lost(
+    tiny: ModelBundle, engine: Callable[[], Backend], runtime: ProcessorRuntime
+) -> None:
+    backend = SwitchingBackend(engine, instead=None)
+    runtime.fails = 2
+    with pytest.raises(CardLostError, match="asked for by name, so nothing takes over"):
+        backend.embed(tiny.golden.inputs)
+    assert runtime.open == 0
+
+
+# The choice
+
+
+def wish(tmp_path: Path, **other: object) -> Wish:
+    return replace(Wish("auto", "auto", 1, tmp_path / "cache", "never"), **other)  # type: ignore[arg-type]
+
+
+def none_installed(library: Library) -> ProcessorRuntime:
+    raise MissingPartError(f"the module {library} is not installed (pip install 'auroramon[x]')")
+
+
+def without_driver(library: Library) -> ProcessorRuntime:
+    return ProcessorRuntime(library, has=None)
+
+
+def only_rtx(runtime: ProcessorRuntime) -> Callable[[Library], ProcessorRuntime]:
+    return lambda library: runtime if library == "tensorrt_rtx" else none_installed(library)
+
+
+def test_auto_without_a_card_is_onnx_and_says_why_in_one_line(
+    tiny: ModelBundle, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    backend = choose_backend(
+        tiny, wish(tmp_path), lambda name: without_driver(name) if name == "tensorrt_rtx" else none_installed(name)
+    )
+    assert (backend.name, backend.precision) == ("onnx", "int8")
+    (line,) = [record.message for record in caplog.records]
+    assert line == (
+        "labelling with onnx (int8, CPU, 1 thread); not used: the module tensorrt is not installed (pip install "
+        "'auroramon[x]'); tensorrt_rtx: no NVIDIA driver is loaded"
+    )
+
+
+def test_auto_with_a_card_that_the_library_does_not_know_is_onnx(
+    tiny: ModelBundle, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    hopper = ProcessorRuntime(has=replace(CARD, name="H100", capability="sm90"))
+    assert choose_backend(tiny, wish(tmp_path), only_rtx(hopper)).name == "onnx"
+    assert "tensorrt_rtx 1.0 does not support H100 (sm90)" in caplog.text
+
+
+def test_auto_takes_an_engine_that_is_ready(
+    tiny: ModelBundle, shop: EngineShop, runtime: ProcessorRuntime, tmp_path: Path
+) -> None:
+    shop.obtain(CARD)
+    backend = choose_backend(tiny, wish(tmp_path), only_rtx(runtime))
+    assert backend.name == "tensorrt"
+    backend.close()
+
+
+def test_auto_never_labels_with_an_engine_that_was_not_tried_on_the_card(
+    tiny: ModelBundle, shop: EngineShop, runtime: ProcessorRuntime, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    manifest = shop.build(shop.key(CARD), CARD)
+    assert choose_backend(tiny, wish(tmp_path), only_rtx(runtime)).name == "onnx"
+    assert (
+        f"{manifest.plan} has not been tried on this GPU; `auroramon engine build` builds and tries it" in caplog.text
+    )
+
+
+def test_auto_goes_on_with_onnx_where_the_engine_is_refused(
+    make_shop: Callable[..., EngineShop], tiny: ModelBundle, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    wrong = ProcessorRuntime(spoils=0.7)
+    with pytest.raises(EngineError):
+        make_shop(runtime=wrong).obtain(CARD)
+    for patience in ("wait", "beside", "never"):
+        backend = choose_backend(tiny, wish(tmp_path, patience=patience), only_rtx(wrong))
+        assert backend.name == "onnx"
+        backend.close()
+    assert caplog.text.count("least cosine") == 3
+
+
+def test_an_engine_that_cannot_be_loaded_any_more_leaves_auto_on_onnx(
+    tiny: ModelBundle, shop: EngineShop, runtime: ProcessorRuntime, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    shop.obtain(CARD)
+    runtime.refuses = True
+    assert choose_backend(tiny, wish(tmp_path), only_rtx(runtime)).name == "onnx"
+    assert "tensorrt_rtx 1.0 does not take the engine" in caplog.text
+
+
+def test_tensorrt_by_name_where_it_cannot_run_is_an_error_with_every_reason(tiny: ModelBundle, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as refused:
+        choose_backend(tiny, wish(tmp_path, name="tensorrt"), without_driver)
+    assert str(refused.value) == (
+        "backend tensorrt cannot run here: tensorrt: no NVIDIA driver is loaded; tensorrt_rtx: no NVIDIA driver is "
+        "loaded. Set model.backend to auto or onnx, or see docs/gpu.md"
+    )
+
+
+def test_tensorrt_by_name_whose_engine_is_refused_is_an_error_with_the_figures(
+    make_shop: Callable[..., EngineShop], tiny: ModelBundle, tmp_path: Path
+) -> None:
+    wrong = ProcessorRuntime(spoils=0.7)
+    with pytest.raises(EngineError):
+        make_shop(runtime=wrong).obtain(CARD)
+    with pytest.raises(EngineError, match=r"is refused on this GPU.*least cosine"):
+        choose_backend(tiny, wish(tmp_path, name="tensorrt"), only_rtx(wrong))
+
+
+def test_tensorrt_by_name_with_a_ready_engine_runs(
+    tiny: ModelBundle, shop: EngineShop, runtime: ProcessorRuntime, tmp_path: Path
+) -> None:
+    shop.obtain(CARD)
+    backend = choose_backend(tiny, wish(tmp_path, name="tensorrt"), only_rtx(runtime))
+    assert backend.name == "tensorrt"
+    backend.close()
+
+
+def test_onnx_by_name_looks_at_no_card(tiny: ModelBundle, tmp_path: Path) -> None:
+    assert choose_backend(tiny, wish(tmp_path, name="onnx"), none_installed).name == "onnx"
+    with pytest.raises(ConfigError, match="precision fp16 needs a GPU"):
+        choose_backend(tiny, wish(tmp_path, name="onnx", precision="fp16"), none_installed)
+
+
+def test_onnx_cuda_by_name_is_an_error_where_onnx_runtime_has_no_cuda(tiny: ModelBundle, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="pip install onnxruntime-gpu"):
+        choose_backend(tiny, wish(tmp_path, name="onnx-cuda"), none_installed)
+    with pytest.raises(ConfigError, match="precision int8 needs backend tensorrt"):
+        choose_backend(tiny, wish(tmp_path, name="onnx-cuda", precision="int8"), none_installed)
+
+
+def test_a_model_that_does_not_repeat_its_golden_frames_stops_auto_too(tiny: ModelBundle, tmp_path: Path) -> None:
+    wrong = replace(tiny, golden=replace(tiny.golden, embeddings=-tiny.golden.embeddings))
+    with pytest.raises(BundleError, match="does not repeat its golden frames"):
+        choose_backend(wrong, wish(tmp_path), none_installed)
