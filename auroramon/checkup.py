@@ -29,6 +29,7 @@ class Finding:
     level: Literal["ok", "note", "error"]  # note: works, but something will be missing
     about: str  # "camera gill", "model", "database"
     sentence: str
+    remedy: str = ""
 
 
 def check(settings: Settings) -> Iterator[Finding]:
@@ -55,21 +56,23 @@ def _check_camera(camera: CameraSettings) -> Iterator[Finding]:
     if camera.latitude is None:
         yield Finding(
             "note", about, "has no position: Sun and Moon stay empty, daylight frames are not told apart, and nobody "
-            "knows which frames are missing",
+            "knows which frames are missing", "fill in latitude and longitude",
         )  # fmt: skip
     elif camera.cadence_s is None:
-        yield Finding("note", about, "has no cadence_s: nobody knows which frames are missing")
+        yield Finding("note", about, "has no cadence_s: nobody knows which frames are missing", "fill in cadence_s")
 
 
 def _check_folder(about: str, folder: Path | None) -> Finding:
     if folder is None:
         return Finding("note", about, "has no folder: `run` refuses to start, `backfill` and `classify` need none")
     if not folder.exists():
-        return Finding("note", about, f"{folder} is not there: `run` will wait for it")
+        said = f"{folder} is not there: `run` will wait for it"
+        return Finding("note", about, said, "mount or make it, or correct `folder`")
     if not folder.is_dir():
         return Finding("error", about, f"{folder} is no folder")
     if not os.access(folder, os.R_OK | os.X_OK):
-        return Finding("error", about, f"{folder} cannot be read by this user")
+        remedy = f"sudo setfacl -R -m u:auroramon:rX -m d:u:auroramon:rX {folder}"
+        return Finding("error", about, f"{folder} cannot be read by this user", remedy)
     return Finding("ok", about, f"watches {folder}")
 
 

@@ -34,6 +34,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "plots",
         "survey",
         "checkup",
+        "doctor",
         "toml_text",
         "reference",
         "demo",

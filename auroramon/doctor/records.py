@@ -1,0 +1,133 @@
+"""The database: whether it is whole, of this version, adds up, and agrees with the clock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import median
+
+from sqlalchemy import Connection, func, inspect, select
+from sqlalchemy.engine import make_url
+
+from auroramon.doctor.lines import Line, Machine
+from auroramon.errors import AuroramonError, NoDatabaseError, StoreBusyError
+from auroramon.store import accounts
+from auroramon.store.database import Database, connect
+from auroramon.store.migrate import VERSION_TABLE
+from auroramon.store.schema import REVISION, TIME_SOURCES, cameras, files, frames
+
+BUSY_S = 5.0
+AHEAD_S = 60.0  # a frame from the future
+BEHIND_S = 5.0  # a file that was complete before its exposure began
+NEWEST = 50  # frames of a camera whose times are compared with those of their files
+MTIME = TIME_SOURCES["mtime"]
+MANY = 0.01  # share of files in quarantine
+RESTORE = "stop the service, then: auroramon db restore, or put the file aside and start with a new one"
+
+
+def check_database(url: str, machine: Machine) -> Iterator[Line]:
+    """Look into the database without changing it. A large one is read once: seconds for each gigabyte."""
+    try:
+        database = connect(url, create=False, busy_timeout_s=BUSY_S)
+        try:
+            yield from _examine(database, machine)
+        finally:
+            database.close()
+    except NoDatabaseError as error:
+        yield Line("ok", "database", str(error))
+    except StoreBusyError as error:
+        yield Line("failure", "database", str(error), "who has it open: fuser -v FILE; is the disk full?")
+    except AuroramonError as error:
+        yield Line("failure", "database", str(error), RESTORE)
+
+
+def database_file(url: str) -> Path | None:
+    """Give the file of a SQLite database; None for a server."""
+    parsed = make_url(url)
+    named = parsed.get_backend_name() == "sqlite" and parsed.database
+    return Path(named).expanduser() if named else None
+
+
+def _examine(database: Database, machine: Machine) -> Iterator[Line]:
+    with database.reading() as conn:
+        if VERSION_TABLE not in inspect(conn).get_table_names():
+            yield Line("ok", "database", f"{database.place} holds no tables of auroramon yet: the first run makes them")
+            return
+        if database.sqlite:
+            yield _whole(conn, database.place)
+            yield _mode(conn)
+        old = conn.exec_driver_sql(f"SELECT version_num FROM {VERSION_TABLE}").scalar()  # noqa: S608
+        yield _schema(str(old))
+        if old != REVISION:
+            return
+        yield _account(conn)
+        yield from _times(conn, machine)
+
+
+def _whole(conn: Connection, place: str) -> Line:
+    said = str(conn.exec_driver_sql("PRAGMA quick_check(1)").scalar())
+    if said == "ok":
+        return Line("ok", "database", f"{place} is whole")
+    return Line("failure", "database", f"{place} is damaged: {said.splitlines()[-1]}", RESTORE)
+
+
+def _mode(conn: Connection) -> Line:
+    mode = str(conn.exec_driver_sql("PRAGMA journal_mode").scalar())
+    if mode == "wal":
+        return Line("ok", "database", "readers and the daemon do not wait for each other (WAL)")
+    remedy = "with the service stopped: sqlite3 FILE 'PRAGMA journal_mode=WAL'"
+    return Line("warning", "database", f"its journal is {mode}: whoever reads holds up the daemon", remedy)
+
+
+def _schema(found: str) -> Line:
+    if found == REVISION:
+        return Line("ok", "database", f"its schema is {found}, that of this version")
+    if found < REVISION:
+        remedy = "a copy first: auroramon db backup"
+        return Line("warning", "database", f"its schema is {found}: the next start brings it to {REVISION}", remedy)
+    remedy = "install the newer auroramon that wrote it, or name another database"
+    return Line("failure", "database", f"its schema {found} is newer than this version's {REVISION}", remedy)
+
+
+def _account(conn: Connection) -> Line:
+    now = accounts.account(conn)
+    parts = (now.labelled, now.skipped, now.quarantined, now.pending)
+    said = "{} files seen = {} labelled + {} skipped + {} quarantined + {} pending".format(now.seen, *parts)
+    if now.seen != sum(parts):
+        return Line("failure", "database", f"does not add up: {said}", RESTORE)
+    if now.quarantined > MANY * now.seen:
+        return Line("warning", "database", said, "auroramon quarantine list says what is wrong with the bad files")
+    return Line("ok", "database", said)
+
+
+def _times(conn: Connection, machine: Machine) -> Iterator[Line]:
+    """Compare the newest frames of each camera with the clock, and with the times of their files."""
+    now = machine.now().timestamp()
+    for number, name in conn.execute(select(cameras.c.id, cameras.c.name).order_by(cameras.c.name)).all():
+        newest = (
+            select(frames.c.time_utc, (files.c.mtime_ns / 1_000_000_000 - frames.c.time_utc).label("after"))
+            .join(files, files.c.id == frames.c.file_id)
+            .where(frames.c.camera_id == number, frames.c.time_source != MTIME)
+            .order_by(frames.c.time_utc.desc())
+            .limit(NEWEST)
+        )
+        rows = conn.execute(newest).all()
+        if rows:
+            yield _judge_times(str(name), float(rows[0].time_utc) - now, median(float(row.after) for row in rows))
+
+
+def _judge_times(camera: str, ahead_s: float, after_s: float) -> Line:
+    about = f"camera {camera}"
+    remedy = "set the clock of the camera's computer, or utc_offset_hours of the camera where its times are not UTC"
+    if ahead_s > AHEAD_S:
+        return Line("failure", about, f"its newest frame is {ahead_s:.0f} s ahead of the clock", remedy)
+    if after_s < -BEHIND_S:
+        said = f"its files are {-after_s:.0f} s older than the exposures in them, by their own times"
+        return Line("warning", about, said, remedy)
+    return Line("ok", about, "the times of its frames agree with the clock")
+
+
+def frames_between(conn: Connection, since: float, until: float) -> int:
+    """Count frames by their times."""
+    query = select(func.count()).select_from(frames).where(frames.c.time_utc >= since, frames.c.time_utc < until)
+    return int(conn.execute(query).scalar_one())
