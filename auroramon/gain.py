@@ -43,10 +43,20 @@ class Gain:
     frames: int
     before: int  # right by the parent
     after: int  # right by heads that have not seen them
+    loss_before: float  # mean of -log(probability of the person's label), classes that the parent knows; NaN: none
+    loss_after: float
     low: float  # 95 % interval of the gain, part of the frames
     high: float
     drawn: str  # what the bootstrap drew: the groups, or frames where there are few groups
     classes: tuple[ClassGain, ...]
+
+    @property
+    def worse(self) -> bool:
+        """Whether the moved head gets fewer frames right and holds the right labels for less likely.
+
+        Of thirty frames one or two more or less are chance; the likelihood of all of them is not so easily.
+        """
+        return self.after < self.before and not self.loss_after < self.loss_before
 
     def sentence(self) -> str:
         """Give it for people."""
@@ -55,7 +65,7 @@ class Gain:
             f"held out by {self.split} ({self.groups}), n = {self.frames} frames: "
             f"{self.before / self.frames:.1%} before, {self.after / self.frames:.1%} after, "
             f"gain {100 * gain:+.1f} points (95 % interval {points[0]:+.1f} to {points[1]:+.1f}, "
-            f"bootstrap over {self.drawn})"
+            f"bootstrap over {self.drawn}), log loss {self.loss_before:.3f} before, {self.loss_after:.3f} after"
         )
 
 
@@ -65,12 +75,13 @@ def measure(parent: Head, labelled: Labelled, split: Split) -> Gain:
     A new class of which a fold leaves no frame cannot be said there, and counts as wrong.
     """
     targets, labels = labelled.examples.targets, labelled.examples.labels
-    before = _said(parent, labelled) == targets
-    after = np.zeros(len(targets), dtype=bool)
+    known = targets < len(parent.labels)
+    before, likely_before = _judged(parent, labelled)
+    after, likely_after = np.zeros(len(targets), dtype=bool), np.ones(len(targets))
     folds = _folds(split.groups)
     for fold in np.unique(folds):
         held_out = folds == fold
-        after[held_out] = _right_without(parent, labelled, held_out)
+        after[held_out], likely_after[held_out] = _judged_without(parent, labelled, held_out)
     differences = after.astype(float) - before
     many = len(np.unique(split.groups)) >= FEW_GROUPS
     low, high = _interval(differences, split.groups if many else np.arange(len(targets)))
@@ -80,6 +91,8 @@ def measure(parent: Head, labelled: Labelled, split: Split) -> Gain:
         frames=len(targets),
         before=int(before.sum()),
         after=int(after.sum()),
+        loss_before=_loss(likely_before[known]),
+        loss_after=_loss(likely_after[known]),
         low=low,
         high=high,
         drawn=split.by if many else "frames",
@@ -91,10 +104,17 @@ def measure(parent: Head, labelled: Labelled, split: Split) -> Gain:
     )
 
 
-def _said(head: Head, labelled: Labelled) -> NDArray[np.intp]:
-    """Give (N,) places of the labels that a head gives; -1 for `unknown`."""
+def _judged(head: Head, labelled: Labelled) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+    """Say which of the frames a head gets right, and with which probability it gives each its label."""
+    targets = labelled.examples.targets
     found = head.judge(labelled.examples.embeddings)
-    return np.where(found.refused(head.threshold), -1, found.scores.argmax(axis=1))
+    right = ~found.refused(head.threshold) & (found.scores.argmax(axis=1) == targets)
+    sayable = targets < found.scores.shape[1]
+    return right, np.where(sayable, found.scores[np.arange(len(targets)), np.where(sayable, targets, 0)], 0.0)
+
+
+def _loss(likely: NDArray[np.float64]) -> float:
+    return float(-np.log(np.maximum(likely, 1e-6)).mean()) if len(likely) else float("nan")
 
 
 def _folds(groups: NDArray[np.intp]) -> NDArray[np.intp]:
@@ -105,14 +125,17 @@ def _folds(groups: NDArray[np.intp]) -> NDArray[np.intp]:
     return fold_of[which]
 
 
-def _right_without(parent: Head, labelled: Labelled, held_out: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Say which of the held-out frames a head gets right that was moved to all others."""
-    judged, rest = labelled.part(held_out), labelled.part(~held_out)
-    old = len(parent.labels)
-    present = [k for k in range(len(labelled.examples.labels)) if k < old or (rest.examples.targets == k).any()]
-    said = _said(adapt(parent, rest.only(present)) if len(rest.groups) else parent, judged)
-    places = np.array([*present, -1])  # the last for `unknown`, which is -1
-    return np.asarray(places[said] == judged.examples.targets)
+def _judged_without(
+    parent: Head, labelled: Labelled, held_out: NDArray[np.bool_]
+) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+    """Judge the held-out frames by a head that was moved to all others."""
+    rest = labelled.part(~held_out)
+    old, classes = len(parent.labels), len(labelled.examples.labels)
+    present = [k for k in range(classes) if k < old or (rest.examples.targets == k).any()]
+    absent = [k for k in range(classes) if k not in present]
+    # Classes that this head cannot know come last, behind all that it can say.
+    judged = labelled.part(held_out).only([*present, *absent])
+    return _judged(adapt(parent, rest.only(present)) if len(rest.groups) else parent, judged)
 
 
 def _interval(differences: NDArray[np.float64], groups: NDArray[np.intp]) -> tuple[float, float]:

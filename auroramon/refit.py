@@ -158,10 +158,10 @@ def refit(
     head = adapt(parent.head, material.labelled)
     gains = tuple(measure(parent.head, material.labelled, split) for split in splits(material.rows))
     first = gains[0]
-    if first.after < first.before and not even_if_worse:
+    if first.worse and not even_if_worse:
         raise TooFewError(
             f"held out by {first.split}, the new head labels {first.after} of {first.frames} frames rightly, "
-            f"{parent.name} {first.before}: no model is written; label more frames, look at those that are wrong "
+            f"{parent.name} {first.before}, and with less confidence: no model is written; label more frames, look at those that are wrong "
             "(`auroramon review list`), or insist with --even-if-worse"
         )
     refused = (_refused(parent.head, material.no_sky), _refused(head, material.no_sky))

@@ -32,7 +32,7 @@ class Queued:
     key: FrameKey
     best: int  # place of the best class in the scores
     second: int
-    margin: float  # score of the best class minus that of the second, 0..1
+    confidence: float  # score of the best class, 0..1
     distance: float  # to the nearest class
     why: Why  # what counted most: a small margin, a large distance, or that it is unlike all before it
 
@@ -122,4 +122,5 @@ def _queued(pool: _Pool, place: int, threshold: float) -> Queued:
     doubt, strange = float(pool.doubt()[place]), float(pool.strangeness(threshold)[place])
     why: Why = "diverse" if max(doubt, strange) < 0.5 else "novel" if strange >= doubt else "uncertain"
     best, second = int(order[0]), int(order[1]) if len(order) > 1 else int(order[0])
-    return Queued(pool.keys[place], best, second, 1 - doubt, float(pool.distances[place]), why)
+    confidence = float(pool.scores[place, best])
+    return Queued(pool.keys[place], best, second, confidence, float(pool.distances[place]), why)

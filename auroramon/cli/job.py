@@ -12,6 +12,7 @@ from auroramon.store.results import CameraPlace, ModelRow
 from auroramon.store.store import open_store
 
 if TYPE_CHECKING:
+    from auroramon.bundle import ModelBundle
     from auroramon.config import CameraSettings, Settings
     from auroramon.labeller import Labeller
     from auroramon.store.results import Source
@@ -34,19 +35,9 @@ def enter(store: Store, settings: Settings, labeller: Labeller, source: Source, 
     Raises:
         StoreError: the database cannot be used.
     """
-    bundle = labeller.bundle
     now = utc_now()
     store.register_cameras([place_of(camera) for camera in settings.camera])
-    model = store.register_model(
-        ModelRow(
-            name=bundle.name,
-            digest=bundle.digest,
-            embedder_digest=bundle.embedder_digest,
-            labels=bundle.labels,
-            threshold=bundle.head.threshold,
-            created=datetime.fromisoformat(bundle.provenance.created),
-        )
-    )
+    model = store.register_model(row_of(labeller.bundle))
     run = store.start_run(
         "run" if source == "live" else source,
         now=now,
@@ -57,6 +48,18 @@ def enter(store: Store, settings: Settings, labeller: Labeller, source: Source, 
     )
     store.recover(run, now)
     return Job(run, model, source, settle_s)
+
+
+def row_of(bundle: ModelBundle) -> ModelRow:
+    """Give what the store must know of a model."""
+    return ModelRow(
+        name=bundle.name,
+        digest=bundle.digest,
+        embedder_digest=bundle.embedder_digest,
+        labels=bundle.labels,
+        threshold=bundle.head.threshold,
+        created=datetime.fromisoformat(bundle.provenance.created),
+    )
 
 
 def place_of(camera: CameraSettings) -> CameraPlace:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from auroramon.cli.compare import compare
 from auroramon.cli.options import config_option, settings_of
 from auroramon.cli.params import utc_text
 from auroramon.cli.tables import console, new_table
@@ -25,9 +26,12 @@ if TYPE_CHECKING:
 CARD_LINES = 12
 
 
-@click.group(short_help="List, show and promote models.")
+@click.group(short_help="List, show, compare and promote models.")
 def model() -> None:
     """Models: a bundle is a folder with the network and all that goes with it; the database knows those that ran."""
+
+
+model.add_command(compare)
 
 
 @model.command("list")
@@ -74,12 +78,13 @@ class Entry:
 
 def _entries(settings: Settings) -> list[Entry]:
     from auroramon.bundle import default_bundle, load_bundle
+    from auroramon.shelf import bundle_folders
 
     rows, counts = _known(settings)
     shipped = default_bundle()
     used = settings.model.path or shipped
     entries, told = [], set()
-    for folder in dict.fromkeys((used, shipped)):
+    for folder in bundle_folders(settings):
         entry = Entry(folder.name, None, None, str(folder), folder == shipped, folder == used, False, False, None)
         try:
             bundle = load_bundle(folder)
@@ -142,19 +147,14 @@ def _find(settings: Settings, which: str | None) -> ModelBundle:
     Raises:
         BundleError: there is none, or it is damaged.
     """
-    from auroramon.bundle import default_bundle, load_bundle
+    from auroramon.shelf import find_bundle
 
-    used = settings.model.path or default_bundle()
-    if which is None:
-        return load_bundle(used)
-    if Path(which).is_dir():
-        return load_bundle(Path(which))
-    for folder in dict.fromkeys((used, default_bundle())):
-        if folder.is_dir() and (bundle := load_bundle(folder)).name == which:
-            return bundle
-    if any(row.name == which for row in _known(settings)[0]):
-        raise BundleError(f"only the database knows {which}: give the folder of its bundle to see more")
-    raise BundleError(f"there is no model {which}: it is neither a folder nor in `auroramon model list`")
+    try:
+        return find_bundle(settings, which)
+    except BundleError:
+        if which is not None and any(row.name == which for row in _known(settings)[0]):
+            raise BundleError(f"only the database knows {which}: give the folder of its bundle to see more") from None
+        raise
 
 
 def _described(settings: Settings, bundle: ModelBundle) -> dict[str, Any]:
