@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from pathlib import Path
+from pathlib import Path, PurePath
 from queue import Empty, Full, Queue
 
 import numpy as np
 
 from auroramon.cameras import Cameras
 from auroramon.errors import AuroramonError
+from auroramon.places import is_remote, out_of_reach, place
 from auroramon.ports import StopFlag
 from auroramon.readers import read_frames, suffixes
 from auroramon.sources.arrivals import ArrivalRule, Problem, Report, printable
-from auroramon.sources.walk import walk
+from auroramon.sources.remote import look_remote, walk_remote
+from auroramon.sources.walk import named_file, walk
 from auroramon.sources.watch import Ownership, WatchedFolder, root_of
 from auroramon.times import time_of
 from auroramon.types import FileStat, RawFrame
 
 AHEAD = 200_000
 """Files listed ahead of the work: 60 MB, and the whole of most archives, so that the time left is known early."""
+
+LEAVE_S = 5.0
 
 NOTHING = np.zeros((0, 0), dtype=np.uint8)
 
@@ -58,34 +62,54 @@ def watched_folders(cameras: Cameras, poll: bool | None) -> list[WatchedFolder]:
 
 @dataclass(frozen=True)
 class Archive:
-    """Files below some paths: those in a camera's folder by that camera's rule, all others by their format."""
+    """Files below some paths: those in a camera's folder by that camera's rule, all others by their format.
 
-    paths: Sequence[Path]
+    A path may be an address in an object store. What `names` gives is taken as it is, without a look into any folder.
+    """
+
+    paths: Sequence[str]
     cameras: Cameras
     period: Period
     report: Report
+    names: Iterable[str] = ()  # files, by name or address
 
     def files(self, stop: StopFlag) -> Iterator[FileStat]:
         """List the files, each with its camera where its folder says so."""
         folders = watched_folders(self.cameras, None)
         ownership = Ownership(folders)
         roots = tuple(f"{root_of(watched.folder).rstrip('/')}/" for watched in folders)
-        everything = ArrivalRule(patterns=("*",))  # a camera's patterns may name files of another ending
         readable = ArrivalRule(suffixes())
         for path in self.paths:
-            listed = walk(
-                path, everything, stop=stop, report=self.report, since=self.period.since, until=self.period.until
-            )
-            for found in listed:
+            for found in self._below(path, stop):
                 camera = ownership.camera_of(found.path)
                 elsewhere = camera is None and not found.path.startswith(roots)
-                if camera is None and not (elsewhere and readable.wants(Path(found.path).name)):
-                    if found.path == root_of(path):
+                if camera is None and not (elsewhere and readable.wants(PurePath(found.path).name)):
+                    if found.path == root_of(Path(path)):
                         self.report(_passed_over(found.path))
                     continue  # no frame by its name, or its camera's patterns leave it out
                 file = replace(found, camera=camera) if camera else found
                 if self.period.always or self.period.holds(self._begin(file)):
                     yield file
+        for name in self.names:
+            if stop.is_set():
+                return
+            named = self._named(name)
+            if named is not None:
+                file = replace(named, camera=ownership.camera_of(named.path) or "")
+                if self.period.always or self.period.holds(self._begin(file)):
+                    yield file
+
+    def _below(self, path: str, stop: StopFlag) -> Iterator[FileStat]:
+        everything = ArrivalRule(patterns=("*",))  # a camera's patterns may name files of another ending
+        since, until = self.period.since, self.period.until
+        if is_remote(path):
+            return walk_remote(path, everything, stop=stop, report=self.report, since=since, until=until)
+        return walk(path, everything, stop=stop, report=self.report, since=since, until=until)
+
+    def _named(self, name: str) -> FileStat | None:
+        if is_remote(name):
+            return look_remote(name, self.report)
+        return named_file(name, "", self.report)
 
     def _begin(self, file: FileStat) -> datetime:
         """Give the time at which a file begins: by its name, else by its first frame, else by its mtime."""
@@ -97,8 +121,8 @@ class Archive:
         if by_name.source == "name":
             return by_name.time
         try:
-            first = next(read_frames(Path(file.path)), empty)
-        except AuroramonError:
+            first = next(read_frames(place(file.path)), empty)
+        except out_of_reach(AuroramonError):
             first = empty  # it is offered like any other, and the labeller says what is wrong with it
         return time_of(
             first, file.path, file.mtime_ns, camera.time_from, camera.time_pattern, camera.utc_offset_hours
@@ -130,7 +154,7 @@ class ReadAhead:
             while (file := self._next()) is not None:
                 yield file
         finally:
-            thread.join()
+            thread.join(LEAVE_S)  # not for ever: it may wait for a dead mount, or for a line on standard input
         if self._failure is not None:
             raise self._failure
 

@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from time import perf_counter
 
 import numpy as np
 from numpy.typing import NDArray
 
-from auroramon import gates
+from auroramon import gates, places
 from auroramon.bundle import ModelBundle
 from auroramon.cameras import Cameras
 from auroramon.config import CameraSettings
@@ -157,8 +156,8 @@ class Labeller:
     @staticmethod
     def _read(draft: _Draft) -> Iterator[RawFrame]:
         """Read the frames of a file; its errors become the draft's outcome."""
-        frames = read_frames(Path(draft.file.path))
         try:
+            frames = read_frames(places.place(draft.file.path))
             while True:
                 with draft.timed("read"):
                     raw = next(frames, None)
@@ -169,7 +168,7 @@ class Labeller:
                 draft.outcome, draft.reason = Outcome.QUARANTINED, "holds no frame"
         except FrameError as error:
             draft.end(error)
-        except (NotReadyError, MissingPartError, OSError) as error:
+        except places.out_of_reach(NotReadyError, MissingPartError) as error:
             gone = isinstance(error.__cause__, FileNotFoundError)
             draft.outcome, draft.reason = (Outcome.SKIPPED, GONE) if gone else (Outcome.NOT_READY, str(error))
 

@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "auroramon"
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("types", "errors"),
     ("ports", "preprocess", "config", "mistakes", "sim"),
-    ("times", "disc", "gates", "masks", "preview", "bundle", "bundle_writing", "heads", "sky", "cameras"),
+    ("times", "places", "disc", "gates", "masks", "preview", "bundle", "bundle_writing", "heads", "sky", "cameras"),
     ("readers", "backends", "sources", "store", "executors"),
     ("metrics", "labeller", "archive", "fit", "adapt", "gain"),
     (

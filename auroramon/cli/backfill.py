@@ -6,17 +6,19 @@ import json
 import logging
 import signal
 import threading
+from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import click
 
 from auroramon.cli.options import ModelFlags, config_option, model_options, settings_of, start_log
 from auroramon.cli.params import check_span, counted, span_options
 from auroramon.errors import ConfigError, MissingPartError
+from auroramon.places import is_remote
 
 if TYPE_CHECKING:
     from auroramon.archive import ReadAhead
@@ -31,7 +33,14 @@ log = logging.getLogger(__name__)
 
 
 @click.command(short_help="Label an archive: every file under the PATHs that has no label yet.")
-@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("paths", nargs=-1)
+@click.option(
+    "--from-list",
+    "names",
+    metavar="FILE|-",
+    type=click.File("r", encoding="utf-8", errors="surrogateescape"),
+    help="Also the files that a list names, one on each line; - is standard input. Nothing is walked.",
+)
 @click.option("--workers", default="auto", show_default=True, help="Worker processes: a number, or auto for all cores.")
 @click.option(
     "--cluster",
@@ -44,7 +53,8 @@ log = logging.getLogger(__name__)
 @model_options
 @config_option
 def backfill(
-    paths: tuple[Path, ...],
+    paths: tuple[str, ...],
+    names: IO[str] | None,
     workers: str,
     cluster: str | None,
     since: datetime | None,
@@ -56,14 +66,18 @@ def backfill(
 ) -> int:
     """Label every readable file under the PATHs that has no label of the model yet.
 
+    A PATH is a folder, a file, or an address such as s3://bucket/2024/03.
+
     It can be stopped at any moment and goes on where it stopped. Exit code 0 when every file is labelled, skipped or
     quarantined; 1 when work was left.
     """
     settings = settings_of(config, overrides=model.overrides)
     start_log(settings.log.level)
     check_span(since, until)
+    if not paths and names is None:
+        raise click.UsageError("name a folder, a file or an address, or give --from-list")
     for given in paths:
-        if not given.exists():
+        if not is_remote(given) and not Path(given).exists():
             raise ConfigError(f"{given}: there is no such file or folder")
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -71,7 +85,7 @@ def backfill(
     from auroramon.archive import Archive, Period, ReadAhead
     from auroramon.assemble import make_labeller
 
-    labeller = make_labeller(settings, settings.model.threads or 1)
+    labeller = make_labeller(settings, settings.model.threads or 1, "never" if only_count else "wait")
     unlisted: list[Problem] = []
 
     def report(problem: Problem) -> None:
@@ -79,7 +93,7 @@ def backfill(
         if problem.lost:
             unlisted.append(problem)
 
-    archive = Archive(paths, labeller.cameras, Period(since, until), report)
+    archive = Archive(paths, labeller.cameras, Period(since, until), report, _lines(names))
     listing = ReadAhead(archive, stop)
     if only_count:
         from auroramon.cli.dry_run import dry_run
@@ -89,6 +103,13 @@ def backfill(
     if unlisted:
         log.error("%d files or folders could not be looked at, the first: %s", len(unlisted), unlisted[0].sentence)
     return 1 if unlisted else left
+
+
+def _lines(names: IO[str] | None) -> Iterator[str]:
+    """Give the names of a list as they come; empty lines are none."""
+    for line in names or ():
+        if name := line.rstrip("\r\n"):
+            yield name
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,7 @@ class Hdf5Reader:
             raise missing_part(path, "h5py", self.requires) from error
         size_of(path)
         try:
-            file = h5py.File(path, "r", locking=False)
+            file = h5py.File(path if isinstance(path, Path) else path.open("rb"), "r", locking=False)
         except MALFORMED as error:
             raise _open_fault(path, error) from error
         with closing(file):

@@ -45,7 +45,9 @@ def walk(
     """
     root = os.path.abspath(folder)  # noqa: PTH100 - names that are no UTF-8 and speed ask for plain strings
     if not os.path.isdir(root):  # noqa: PTH112
-        yield from _single(root, camera, report)
+        named = named_file(root, camera, report)
+        if named is not None:
+            yield named
         return
     prefix = len(root.rstrip("/")) + 1
 
@@ -171,10 +173,11 @@ def _is_folder(entry: os.DirEntry[str], below: list[str], enter: Callable[[str],
     return True
 
 
-def _single(path: str, camera: str, report: Report) -> Iterator[FileStat]:
+def named_file(path: str, camera: str, report: Report) -> FileStat | None:
+    """Give the file of this name, whatever the rule says; report it where there is none."""
+    path = os.path.abspath(path)  # noqa: PTH100 - as in `walk`
     found = offerable(path, camera, report)
-    if found is not None:
-        yield found
-    elif unstorable(path) is None:
+    if found is None and unstorable(path) is None:
         shown = printable(path)
         report(Problem(shown, f"{shown}: there is no such file or folder; check the path"))
+    return found
