@@ -42,7 +42,7 @@ def missing(path: str) -> MissingPartError:
 
 
 def out_of_reach(*also: type[Exception]) -> tuple[type[Exception], ...]:
-    """Give the errors by which disks and stores say that a file cannot be had now, and others to be caught with them."""
+    """Give the errors by which disks and stores say that a file cannot be had now, and others besides."""
     if "botocore" not in sys.modules:  # whoever reads from disks never loads it
         return (OSError, *also)
     from botocore.exceptions import BotoCoreError

@@ -57,6 +57,7 @@ def labelled(url: str) -> int:
     return now.labelled if now else 0
 
 
+@pytest.mark.timeout(400)
 def test_killed_workers_and_a_killed_coordinator_lose_and_double_nothing(
     archive: Path, tiny: Path, tmp_path: Path, url: str, undisturbed: dict[tuple[str, int], object]
 ) -> None:
@@ -80,6 +81,7 @@ def test_killed_workers_and_a_killed_coordinator_lose_and_double_nothing(
     assert labels(url) == undisturbed
 
 
+@pytest.mark.timeout(400)
 def test_a_local_cluster_stops_in_order_and_goes_on(
     archive: Path, tiny: Path, tmp_path: Path, undisturbed: dict[tuple[str, int], object]
 ) -> None:

@@ -1,4 +1,4 @@
-"""`auroramon backfill --from-list` and `s3://`: archives that are named instead of walked, or lie in an object store."""
+"""`auroramon backfill --from-list` and `s3://`: archives that are named instead of walked, or lie in a store."""
 
 from __future__ import annotations
 
