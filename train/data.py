@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from auroramon.errors import ConfigError
 from auroramon.preprocess import PreprocessSpec
 from auroramon.types import LABELS
 from train.augment import plain_input, varied_input
@@ -105,9 +106,16 @@ Batches = BalancedBatches | ShuffledBatches
 
 
 def sampler_of(table: FitTable, targets: NDArray[np.intp], size: int) -> Batches:
-    """Give the batches that a run asks for."""
+    """Give the batches that a run asks for.
+
+    Raises:
+        ConfigError: there are not the frames that it asks for.
+    """
     kind = ShuffledBatches if table.sampling == "shuffled" else BalancedBatches
-    return kind(targets, table.batch, table.seed, size, table.strange)
+    try:
+        return kind(targets, table.batch, table.seed, size, table.strange)
+    except ValueError as error:
+        raise ConfigError(f"the training frames do not fit the run: {error}") from error
 
 
 def _endless(rng: np.random.Generator, members: NDArray[np.intp], count: int) -> NDArray[np.intp]:

@@ -49,7 +49,8 @@ def fit(folder: Path, run: Run, frames: FrameSet, device: str, said: Callable[[E
         said: called after each epoch.
 
     Raises:
-        ConfigError: the run begins with the weights of one that was not fitted.
+        ConfigError: the run begins with the weights of one that was not fitted, the folder is another run's, or the
+            frames are not those that the run asks for.
     """
     folder.mkdir(parents=True, exist_ok=True)
     state = _Training(run, frames, device, _trained_features(folder.parent, run))
@@ -173,13 +174,13 @@ class _Training:
         """Go on from a checkpoint, if there is one of this very run.
 
         Raises:
-            ValueError: the checkpoint belongs to another run.
+            ConfigError: the checkpoint belongs to another run.
         """
         if not path.exists():
             return
         held = torch.load(path, weights_only=True, map_location=self._device)
         if held["run"] != self.run.digest("preprocess", "augment", "network", "loss", "fit"):
-            raise ValueError(f"{path} belongs to another run: remove it, or give this run another name")
+            raise ConfigError(f"{path} belongs to another run: remove it, or give this run another name")
         self._net.load_state_dict(held["net"])
         if self._average is not None:
             self._average.load_state_dict(held["average"])

@@ -10,7 +10,7 @@ import multiprocessing
 import shutil
 import struct
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -84,10 +84,17 @@ def simulate_oath(
         if table_of(labels, name).resolve() != (to / name).resolve():
             shutil.copyfile(table_of(labels, name), to / name)
     plans = _plans(to, images, seed, native, rotated)
-    with ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn")) as pool:
-        for done, _ in enumerate(pool.map(_write_run, plans), start=1):
-            progress(done, len(plans))
+    if processes == 1:
+        _count(map(_write_run, plans), len(plans), progress)
+    else:
+        with ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn")) as pool:
+            _count(pool.map(_write_run, plans), len(plans), progress)
     return len(images)
+
+
+def _count(written: Iterator[None], total: int, progress: Callable[[int, int], None]) -> None:
+    for done, _ in enumerate(written, start=1):
+        progress(done, total)
 
 
 def _plans(to: Path, images: list[OathImage], seed: int, native: int, rotated: bool) -> list[_Plan]:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from auroramon.errors import ConfigError
 from train.frames import read_split
 from train.loop import Epoch, fit, input_size, learning_rate, load_embedder
 from train.runfile import Run
@@ -77,7 +78,7 @@ def test_a_killed_training_goes_on_and_ends_as_if_nothing_had_happened(
 def test_a_checkpoint_of_another_run_is_refused(run: Run, frames: Path, tmp_path: Path) -> None:
     train = read_split(frames, "train")
     fit(tmp_path / "a", longer(run, 1), train, "cpu", lambda _: None)
-    with pytest.raises(ValueError, match="belongs to another run"):
+    with pytest.raises(ConfigError, match="belongs to another run"):
         fit(tmp_path / "a", longer(run, 1, lr=0.5), train, "cpu", lambda _: None)
 
 

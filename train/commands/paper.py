@@ -43,7 +43,6 @@ def _numbers(ctx: click.Context, param: click.Parameter, value: str) -> tuple[in
 @click.option("--size", type=click.IntRange(16, 1024), help="Pixels of the input, instead of the run files' 224.")
 @click.option("--epochs", type=click.IntRange(1), help="Instead of the paper's.")
 @click.option("--inception", type=FILE, help="ONNX file with the features of Inception-v4, for model 1.")
-@click.option("--runs", type=click.Path(path_type=Path, exists=True, file_okay=False), default=RUNS, hidden=True)
 @click.option(
     "--to", type=click.Path(path_type=Path, dir_okay=False), help="File of the table; else it is printed only."
 )
@@ -57,7 +56,6 @@ def paper(
     size: int | None,
     epochs: int | None,
     inception: Path | None,
-    runs: Path,
     to: Path | None,
     work: Path,
     device: str,
@@ -73,10 +71,10 @@ def paper(
         results = [
             result
             for way in SPLITS[split]
-            for result in run_paper(bench, Recipes(runs, manifest, reduced, inception), chosen, way, folds)
+            for result in run_paper(bench, Recipes(RUNS, manifest, reduced, inception), chosen, way, folds)
         ]
     first = next((model for model in chosen if model.run), None)
-    run = reduced.applied(read_run(runs / f"{first.run}.toml")) if first else None
+    run = reduced.applied(read_run(RUNS / f"{first.run}.toml")) if first else None
     pixels = f"{run.preprocess.size} x {run.preprocess.size} pixels" if run else "Features of a file"
     length = f"{epochs} epochs instead of the paper's" if epochs else "epochs as in the paper"
     budget = f"{pixels}; {length}; on {bench.device}."
