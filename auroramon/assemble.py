@@ -10,8 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from auroramon.backends.onnx import OnnxBackend
-from auroramon.bundle import DESCRIPTION, ModelBundle, check_golden, choose_precision, default_bundle, load_bundle
+from auroramon.backends.choice import Patience, Wish, choose_backend
+from auroramon.backends.engine import EngineBackend
+from auroramon.backends.runtime import USUAL
+from auroramon.backends.tensorrt import open_runtime
+from auroramon.bundle import DESCRIPTION, ModelBundle, default_bundle, load_bundle
 from auroramon.cameras import Cameras
 from auroramon.config import Settings
 from auroramon.errors import BundleError
@@ -69,18 +72,25 @@ def send(recipe: LabellerRecipe) -> SentRecipe:
     return SentRecipe(recipe, files, bundle.digest)
 
 
-def make_labeller(settings: Settings, threads: int) -> Labeller:
+def make_labeller(settings: Settings, threads: int, patience: Patience = "never") -> Labeller:
     """Load the model, prove it on its golden frames, and join it with the cameras.
+
+    Args:
+        settings: name the model and what runs it.
+        threads: of one network on the processor.
+        patience: where `auto` finds a GPU whose engine must be built first: wait for it, label on the processor
+            beside it, or do without it.
 
     Raises:
         BundleError: the model is damaged, or does not repeat its golden frames on this machine.
-        ConfigError: a camera's settings cannot work.
+        ConfigError: a camera's settings cannot work, or the backend that was asked for cannot run here.
+        EngineError: the engine asked for by name cannot be built, or is refused.
     """
     cameras = Cameras(settings.camera)
     bundle = bundle_of(settings)
-    backend = OnnxBackend(bundle, choose_precision(bundle, settings.model.precision), threads)
-    check_golden(bundle, backend)
-    return Labeller(bundle, backend, cameras, BATCH)
+    wish = Wish(settings.model.backend, settings.model.precision, threads, settings.cache_folder, patience)
+    backend = choose_backend(bundle, wish, open_runtime)
+    return Labeller(bundle, backend, cameras, USUAL if backend.name == EngineBackend.name else BATCH)
 
 
 def bundle_of(settings: Settings) -> ModelBundle:

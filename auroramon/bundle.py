@@ -126,8 +126,10 @@ def default_bundle() -> Path:
     return Path(__file__).parent / "models" / "simsky-1"
 
 
-def choose_precision(bundle: ModelBundle, wanted: Literal["auto", "float32", "int8"]) -> Precision:
-    """Give the precision to run: `auto` is int8 only where the bundle has proven that the labels stay the same.
+def choose_precision(bundle: ModelBundle, wanted: Literal["auto", "float32", "fp16", "int8"]) -> Precision:
+    """Give the graph to run: `auto` is int8 only where the bundle has proven that the labels stay the same.
+
+    What a GPU would run in fp16, the processor runs in float32.
 
     Raises:
         BundleError: int8 is wanted, and the bundle has no int8 graph.
@@ -135,6 +137,8 @@ def choose_precision(bundle: ModelBundle, wanted: Literal["auto", "float32", "in
     if wanted == "auto":
         proven = bundle.agreement is not None and bundle.agreement.labels >= AGREEMENT
         return "int8" if proven else "float32"
+    if wanted == "fp16":
+        return "float32"
     bundle.graph(wanted)
     return wanted
 

@@ -129,9 +129,15 @@ class ServerSettings(_Table):
 
 class ModelSettings(_Table):
     path: OptionalPath = Field(None, description="Model bundle folder; empty: the model shipped with auroramon")
-    backend: Literal["auto", "onnx"] = Field("auto", description="What runs the network")
-    precision: Literal["auto", "float32", "int8"] = Field(
-        "auto", description="auto: int8 where the bundle has proven that its labels agree with float32"
+    backend: Literal["auto", "tensorrt", "onnx-cuda", "onnx"] = Field(
+        "auto",
+        description="What runs the network; auto: TensorRT on an NVIDIA GPU that can be used, else ONNX Runtime on the "
+        "processor. One that is named and cannot run is an error, never replaced",
+    )
+    precision: Literal["auto", "float32", "fp16", "int8"] = Field(
+        "auto",
+        description="auto: on a GPU fp16, on the processor int8 where the bundle has proven that its labels agree with "
+        "float32; fp16 is for GPUs only",
     )
     threads: int = Field(
         0, ge=0, description="Threads of the network; 0: up to two in `run`, one a worker in `backfill`"

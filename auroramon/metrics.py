@@ -13,6 +13,7 @@ from threading import Lock
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector
 from prometheus_client.exposition import generate_latest
 
+from auroramon.ports import Backend
 from auroramon.sky import dark_seconds, sun_altitude
 from auroramon.sources.watch import WatchState
 from auroramon.store.results import CameraPlace, CameraStatus, Committed, FileAccount
@@ -118,6 +119,12 @@ class Metrics:
             "auroramon_backend_fallback", "1 while the network runs on the CPU although a GPU was asked for, else 0.",
             registry=registry,
         )  # fmt: skip
+        self.switches = Counter(
+            "auroramon_backend_switches_total", "Times another backend took over, by the one that did.", ["to"],
+            registry=registry,
+        )  # fmt: skip
+        for to in ("onnx", "tensorrt"):
+            self.switches.labels(to)
         self.build = Info("auroramon_build", "Version of auroramon.", registry=registry)
         self.model = Info("auroramon_model", "The model in use.", registry=registry)
         self.backend = Info("auroramon_backend", "What runs the network.", registry=registry)
@@ -136,6 +143,11 @@ class Metrics:
             self.overflows.labels(camera)
             self.reconciled.labels(camera)
             self.latency.labels(camera)
+
+    def show_backend(self, backend: Backend) -> None:
+        """Show what runs the network now."""
+        self.backend.info({"backend": backend.name, "precision": backend.precision, "device": backend.device})
+        self.fallback.set(backend.fallback)
 
     def count_commit(self, outcomes: Iterable[FileOutcome], done: Committed) -> None:
         """Count what a commit changed: every file once, and only frames that had no label before."""

@@ -61,6 +61,11 @@ class Backend(Protocol):
         """What it runs on, for people: "CPU, 2 threads"."""
         ...
 
+    @property
+    def fallback(self) -> bool:
+        """Whether it stands in for a GPU that is here and cannot be used."""
+        ...
+
     def embed(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
         """Give (N,D) unit vectors for (N,C,S,S) inputs; a batch of N equals N batches of one.
 

@@ -115,29 +115,38 @@ def _auto(bundle: ModelBundle, wish: Wish, usable: list[Usable], reasons: list[s
         return _checked(bundle, _onnx(bundle, wish, named=False))
 
     for chosen in usable:
-        library = chosen.shop.runtime.library
         try:
-            manifest = chosen.shop.ready(chosen.card)
-            if isinstance(manifest, Unready) and wish.patience == "wait":
-                manifest = chosen.shop.obtain(chosen.card, Teller())
-            if isinstance(manifest, Manifest):
-                backend: Backend = SwitchingBackend(partial(_opened, chosen, manifest), onnx)
-                _say(backend, reasons)
-                return backend
-        except EngineError as error:
-            reasons.append(f"{library}: {error}")
+            backend = _on_engine(chosen, wish, onnx)
+        except AuroramonError as error:
+            reasons.append(f"{chosen.shop.runtime.library}: {error}")
             continue
-        if wish.patience == "beside" and not manifest.final:
-            backend = SwitchingBackend(partial(_opened_when_ready, chosen), onnx, ChildBuild(chosen.shop))
-            _say(
-                backend, [*reasons, f"{library}: {manifest.why}; it is being built beside, and taken when it is ready"]
+        if backend.name != EngineBackend.name:
+            reasons.append(
+                f"{chosen.shop.runtime.library}: its engine is being built beside, and taken when it is ready"
             )
-            return backend
-        how = "" if manifest.final else "; `auroramon engine build` builds and tries it"
-        reasons.append(f"{library}: {manifest.why}{how}")
-    backend = onnx()
-    _say(backend, reasons)
-    return backend
+        _say(backend, reasons)
+        return backend
+    processor = _onnx(bundle, wish, named=False)
+    processor.fallback = bool(usable)
+    _say(_checked(bundle, processor), reasons)
+    return processor
+
+
+def _on_engine(chosen: Usable, wish: Wish, onnx: Callable[[], Backend]) -> SwitchingBackend:
+    """Open the engine of a card, or what stands in for it while it is built.
+
+    Raises:
+        AuroramonError: there is none to be had.
+    """
+    ready = chosen.shop.ready(chosen.card)
+    if isinstance(ready, Unready):
+        if ready.final or wish.patience == "never":
+            raise EngineError(ready.why + ("" if ready.final else "; `auroramon engine build` builds and tries it"))
+        if wish.patience == "beside":
+            log.info("%s", ready.why)
+            return SwitchingBackend(partial(_opened_when_ready, chosen), onnx, ChildBuild(chosen.shop))
+        ready = chosen.shop.obtain(chosen.card, Teller())
+    return SwitchingBackend(partial(_opened, chosen, ready), onnx)
 
 
 def _opened(chosen: Usable, manifest: Manifest) -> Backend:
@@ -163,12 +172,9 @@ def _opened_when_ready(chosen: Usable) -> Backend:
 
 
 def _onnx(bundle: ModelBundle, wish: Wish, named: bool) -> OnnxBackend:
-    wanted = wish.precision
-    if wanted == "fp16":
-        if named:
-            raise ConfigError("precision fp16 needs a GPU: backend onnx runs float32 or int8")
-        wanted = "float32"
-    return OnnxBackend(bundle, choose_precision(bundle, wanted), wish.threads)
+    if named and wish.precision == "fp16":
+        raise ConfigError("precision fp16 needs a GPU: backend onnx runs float32 or int8")
+    return OnnxBackend(bundle, choose_precision(bundle, wish.precision), wish.threads)
 
 
 def _onnx_cuda(bundle: ModelBundle, wish: Wish) -> Backend:

@@ -147,6 +147,7 @@ class EngineBackend:
     compared with the engine's own."""
 
     name = "tensorrt"
+    fallback = False
 
     def __init__(self, engine: Engine, manifest: Manifest, card: Card, bundle: ModelBundle) -> None:
         self.precision = manifest.key.precision

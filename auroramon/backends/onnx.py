@@ -20,6 +20,7 @@ class OnnxBackend:
     """Runs a bundle's ONNX graph on the CPU."""
 
     name = "onnx"
+    fallback = False
 
     def __init__(self, bundle: ModelBundle, precision: Precision, threads: int) -> None:
         """Load the graph.

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 Library = Literal["tensorrt", "tensorrt_rtx"]
 
-LIVE, MOST = 1, 256
-"""Frames of the two optimisation profiles of every engine: one alone, and up to so many at once."""
+LIVE, USUAL, MOST = 1, 64, 256
+"""Frames of the two optimisation profiles of every engine: one alone, and up to MOST at once, tuned for USUAL."""
 
 Progress = Callable[[str, float], None]
 """Told what is being done, and what part of the whole is done, 0..1."""
@@ -69,8 +69,15 @@ class Engine(Protocol):
 class Runtime(Protocol):
     """A library that builds and runs engines."""
 
-    library: str  # "tensorrt", "tensorrt_rtx"
-    version: str
+    @property
+    def library(self) -> str:
+        """Its module: "tensorrt" or "tensorrt_rtx"."""
+        ...
+
+    @property
+    def version(self) -> str:
+        """Its version; plans of another one are no use."""
+        ...
 
     def card(self) -> Card:
         """Give the first card.

@@ -56,8 +56,9 @@ class SwitchingBackend:
         self._open, self._instead, self._build = engine, instead, build
         self._clock = clock
         self._brought_back = float("-inf")
-        self._changed = self.lost = False  # lost: on ONNX because the card failed, until the next start
-        self.switches = 0
+        self._lost = False  # on ONNX because the engine or the card failed, until the next start
+        self.told: Callable[[], None] = lambda: None
+        """Called after each switch, in the thread that labels."""
         self._now = instead() if build is not None and instead is not None else engine()
 
     @property
@@ -72,18 +73,9 @@ class SwitchingBackend:
     def device(self) -> str:
         return self._now.device
 
-    def tend(self) -> bool:
-        """Take the engine once its build has ended; say whether what labels has changed since the last call."""
-        if self._build is not None and self._build.ended():
-            self._build = None
-            before = self._now
-            try:
-                self._use(self._open(), "its engine is ready")
-                before.close()
-            except AuroramonError as error:
-                log.warning("%s goes on, the engine is not used: %s", self._now.name, error)
-        changed, self._changed = self._changed, False
-        return changed
+    @property
+    def fallback(self) -> bool:
+        return self._lost or self._now.fallback
 
     def start(self, inputs: NDArray[np.float32]) -> Callable[[], NDArray[np.float32]]:
         """Begin with (N,C,S,S) inputs, and give what waits for their (N,D) unit vectors.
@@ -91,6 +83,9 @@ class SwitchingBackend:
         Raises:
             CardLostError: the card failed for good, and nothing may take over.
         """
+        if self._build is not None and self._build.ended():
+            self._build = None
+            self._take_engine()
         try:
             begun = self._now.start(inputs)
         except CardLostError as error:
@@ -116,6 +111,17 @@ class SwitchingBackend:
             self._build.close()
         self._now.close()
 
+    def _take_engine(self) -> None:
+        """Go over to the engine whose build has ended; if it came to nothing, stay and raise the alarm."""
+        before = self._now
+        try:
+            self._use(self._open(), "its engine is ready")
+            before.close()
+        except AuroramonError as error:
+            log.error("%s goes on, the engine is not used: %s", self._now.name, error)
+            self._lost = True
+            self.told()
+
     def _recover(self, error: CardLostError) -> None:
         """Bring the card back, once a day; else go on without it, or give up.
 
@@ -138,11 +144,10 @@ class SwitchingBackend:
                 f"{error}; backend tensorrt was asked for by name, so nothing takes over: start again when the GPU is "
                 f"well, or set model.backend to auto"
             ) from error
-        self.lost = True
+        self._lost = True
         self._use(self._instead(), "the GPU is lost; it is tried again at the next start")
 
     def _use(self, backend: Backend, why: str) -> None:
         log.warning("now labelling with %s (%s, %s): %s", backend.name, backend.precision, backend.device, why)
         self._now = backend
-        self._changed = True
-        self.switches += 1
+        self.told()

@@ -7,10 +7,12 @@ written by the documentation of TensorRT 10 and of TensorRT for RTX 1.7, without
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -19,42 +21,48 @@ from numpy.typing import NDArray
 from auroramon.backends import cuda
 from auroramon.backends.graph import EMBEDDING, HEAD, INPUT
 from auroramon.backends.progress import monitor
-from auroramon.backends.runtime import LIVE, MOST, Answer, Card, Compiled, Library, Progress, words
+from auroramon.backends.runtime import LIVE, MOST, USUAL, Answer, Card, Compiled, Library, Progress, words
 from auroramon.errors import CardLostError, EngineError, MissingPartError, NoCardError
 
 log = logging.getLogger(__name__)
 
-USUAL = 64  # frames that the larger profile is tuned for
 EXTRA = {"tensorrt": "tensorrt", "tensorrt_rtx": "tensorrt-rtx"}
 
 
 def open_runtime(library: Library) -> TensorRTRuntime:
-    """Load a library.
+    """Give a library; its hundreds of megabytes are loaded when it is first asked for more than the card.
 
     Raises:
-        MissingPartError: it is not installed, or its own libraries are not.
+        MissingPartError: it is not installed.
     """
-    try:
-        module = importlib.import_module(library)
-    except (ImportError, OSError) as error:  # OSError: the bindings are there, the libraries behind them are not
-        known = isinstance(error, ModuleNotFoundError) and error.name == library
-        raise MissingPartError(
-            f"the module {library} is not installed (pip install 'auroramon[{EXTRA[library]}]')"
-            if known
-            else f"the module {library} cannot be loaded ({words(error)}): install it anew with "
-            f"pip install --force-reinstall 'auroramon[{EXTRA[library]}]'"
-        ) from error
-    return TensorRTRuntime(library, module)
+    if importlib.util.find_spec(library) is None:
+        raise MissingPartError(f"the module {library} is not installed (pip install 'auroramon[{EXTRA[library]}]')")
+    return TensorRTRuntime(library)
 
 
 class TensorRTRuntime:
-    """One of the two libraries."""
+    """One of the two libraries. What needs it raises MissingPartError where its own libraries cannot be loaded."""
 
-    def __init__(self, library: Library, module: Any) -> None:
+    def __init__(self, library: Library) -> None:
         self.library: str = library
-        self.version: str = module.__version__
-        self._module = module
-        self._log = _logger(module)
+
+    @cached_property
+    def _module(self) -> Any:
+        try:
+            return importlib.import_module(self.library)
+        except (ImportError, OSError) as error:  # the bindings are there, the libraries behind them are not
+            raise MissingPartError(
+                f"the module {self.library} cannot be loaded ({words(error)}): install it anew with "
+                f"pip install --force-reinstall 'auroramon[{EXTRA[self.library]}]'"
+            ) from error
+
+    @cached_property
+    def _log(self) -> Any:
+        return _logger(self._module)
+
+    @property
+    def version(self) -> str:
+        return str(self._module.__version__)
 
     def card(self) -> Card:
         """Give the first card.

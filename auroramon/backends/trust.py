@@ -19,8 +19,6 @@ from auroramon.bundle import ModelBundle
 from auroramon.heads import Head, MahalanobisHead
 from auroramon.ports import Backend
 from auroramon.preprocess import PreprocessSpec, extract_sky, to_input
-from auroramon.sim.camera import random_camera
-from auroramon.sim.scene import draw
 from auroramon.types import LABELS
 
 FRAMES = 500  # simulated, seen by CAMERAS cameras
@@ -126,6 +124,9 @@ def simulated_inputs(spec: PreprocessSpec, frames: int) -> Iterator[NDArray[np.f
 
 
 def _simulated(number: int, spec: PreprocessSpec) -> NDArray[np.float32]:
+    from auroramon.sim.camera import random_camera  # a daemon that only labels needs no simulated sky
+    from auroramon.sim.scene import draw
+
     camera = random_camera(np.random.default_rng((SEED, number % CAMERAS)), f"trial-{number % CAMERAS}")
     size = max(spec.size, LEAST_SIZE)
     frame = draw(np.random.default_rng((SEED, CAMERAS, number)), LABELS[number % len(LABELS)], camera, size)

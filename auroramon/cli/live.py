@@ -11,6 +11,7 @@ from types import TracebackType
 from auroramon import __version__
 from auroramon.archive import watched_folders
 from auroramon.assemble import LabellerRecipe, live_threads, make_labeller
+from auroramon.backends.switching import SwitchingBackend
 from auroramon.cameras import Cameras
 from auroramon.cli.job import enter, place_of
 from auroramon.config import Settings
@@ -21,6 +22,7 @@ from auroramon.executors.pool import PoolExecutor
 from auroramon.labeller import Labeller
 from auroramon.metrics import Metrics
 from auroramon.notify import Lifeline
+from auroramon.ports import Backend
 from auroramon.service import Change, Service
 from auroramon.sources.watch import WatchedFolder
 
@@ -60,8 +62,19 @@ def show(metrics: Metrics, settings: Settings, labeller: Labeller) -> None:
     metrics.show_cameras(map(place_of, settings.camera), utc_now)
     metrics.build.info({"version": __version__})
     metrics.model.info({"name": labeller.bundle.name, "digest": labeller.bundle.digest})
-    backend = labeller.backend
-    metrics.backend.info({"backend": backend.name, "precision": backend.precision, "device": backend.device})
+    follow_backend(metrics, labeller.backend)
+
+
+def follow_backend(metrics: Metrics, backend: Backend) -> None:
+    """Show on /metrics what runs the network, now and whenever another takes over."""
+
+    def switched() -> None:
+        metrics.switches.labels(backend.name).inc()
+        metrics.show_backend(backend)
+
+    metrics.show_backend(backend)
+    if isinstance(backend, SwitchingBackend):
+        backend.told = switched
 
 
 def say_what_is_watched(settings: Settings, labeller: Labeller, pages: str = "") -> None:
@@ -134,7 +147,7 @@ class Reloader:
         if fixed:
             raise ConfigError(f"a change of [{'], ['.join(fixed)}] takes a restart: systemctl restart auroramon")
         folders = folders_of(settings)
-        labeller = make_labeller(settings, live_threads(settings))
+        labeller = make_labeller(settings, live_threads(settings), patience="beside")
 
         def done() -> None:
             self._settings = settings
@@ -145,7 +158,7 @@ class Reloader:
 
         return Change(
             folders,
-            InlineExecutor(labeller),
+            InlineExecutor(labeller, labeller.backend.close),
             isolated(settings),
             enter=lambda store: enter(store, settings, labeller, "live", settings.watch.settle_s),
             done=done,

@@ -61,7 +61,7 @@ def _serve(read: Callable[[], Settings], settings: Settings, life: Lifeline) -> 
     stop = _stop_by_signal(life)
     watch = _watch(settings)
     life.starting("loading the model")
-    labeller = make_labeller(settings, live_threads(settings))
+    labeller = make_labeller(settings, live_threads(settings), patience="beside")
     metrics = _metrics()
     show(metrics, settings, labeller)
     life.starting("opening the database")
@@ -70,7 +70,13 @@ def _serve(read: Callable[[], Settings], settings: Settings, life: Lifeline) -> 
     if store.folder is not None:
         metrics.watch_disk(store.folder)
     service = Service(
-        Parts(watch, Coordinator(store, job, metrics), InlineExecutor(labeller), isolated(settings), metrics)
+        Parts(
+            watch,
+            Coordinator(store, job, metrics),
+            InlineExecutor(labeller, labeller.backend.close),
+            isolated(settings),
+            metrics,
+        )
     )
     metrics.follow(watch.state, service.health)
     server = StatusServer(settings.server.listen, metrics.page, service.health) if settings.server.listen else None

@@ -35,6 +35,14 @@ class Ending:
 
 
 @dataclass
+class Told:
+    times: int = 0
+
+    def __call__(self) -> None:
+        self.times += 1
+
+
+@dataclass
 class Clock:
     now: float = 1000.0
 
@@ -56,22 +64,20 @@ def onnx(tiny: ModelBundle) -> Callable[[], Backend]:
 def test_frames_are_labelled_on_onnx_until_the_engine_is_ready(
     tiny: ModelBundle, engine: Callable[[], Backend], onnx: Callable[[], Backend], caplog: pytest.LogCaptureFixture
 ) -> None:
-    build = Ending()
+    build, told = Ending(), Told()
     backend = SwitchingBackend(engine, onnx, build)
-    assert not backend.tend()
-    assert backend.name == "onnx"
+    backend.told = told
     before = backend.embed(tiny.golden.inputs)
+    assert (backend.name, told.times) == ("onnx", 0)
     build.over = True
-    assert backend.tend()
-    assert (backend.name, backend.precision, backend.switches) == ("tensorrt", "fp16", 1)
-    assert not backend.tend()
     np.testing.assert_allclose(backend.embed(tiny.golden.inputs), before, atol=1e-2)
+    assert (backend.name, backend.precision, backend.fallback, told.times) == ("tensorrt", "fp16", False, 1)
     assert "now labelling with tensorrt (fp16, Pretend RTX, tensorrt_rtx 1.0): its engine is ready" in caplog.text
     backend.close()
 
 
 def test_a_build_that_came_to_nothing_leaves_onnx_at_work_and_says_why(
-    onnx: Callable[[], Backend], caplog: pytest.LogCaptureFixture
+    tiny: ModelBundle, onnx: Callable[[], Backend], caplog: pytest.LogCaptureFixture
 ) -> None:
     def never() -> Backend:
         raise EngineError("no engine for this GPU: there is none yet")
@@ -79,8 +85,8 @@ def test_a_build_that_came_to_nothing_leaves_onnx_at_work_and_says_why(
     build = Ending()
     backend = SwitchingBackend(never, onnx, build)
     build.over = True
-    assert not backend.tend()
-    assert backend.name == "onnx"
+    assert len(backend.embed(tiny.golden.inputs)) == 4
+    assert (backend.name, backend.fallback) == ("onnx", True)
     assert "onnx goes on, the engine is not used: no engine for this GPU" in caplog.text
 
 
@@ -93,12 +99,12 @@ def test_a_build_is_stopped_with_the_program(engine: Callable[[], Backend], onnx
 def test_a_card_that_fails_once_is_started_anew_and_the_batch_done_again(
     tiny: ModelBundle, engine: Callable[[], Backend], onnx: Callable[[], Backend], runtime: ProcessorRuntime
 ) -> None:
-    backend = SwitchingBackend(engine, onnx)
+    backend, told = SwitchingBackend(engine, onnx), Told()
+    backend.told = told
     wanted = backend.embed(tiny.golden.inputs)
     runtime.fails = 1
     np.testing.assert_array_equal(backend.embed(tiny.golden.inputs), wanted)
-    assert (backend.name, backend.lost, backend.switches) == ("tensorrt", False, 1)
-    assert backend.tend()
+    assert (backend.name, backend.fallback, told.times) == ("tensorrt", False, 1)
     backend.close()
     assert runtime.open == 0
 
@@ -106,10 +112,11 @@ def test_a_card_that_fails_once_is_started_anew_and_the_batch_done_again(
 def test_a_card_that_fails_again_leaves_the_work_to_onnx_and_raises_the_alarm(
     tiny: ModelBundle, engine: Callable[[], Backend], onnx: Callable[[], Backend], runtime: ProcessorRuntime
 ) -> None:
-    backend = SwitchingBackend(engine, onnx)
+    backend, told = SwitchingBackend(engine, onnx), Told()
+    backend.told = told
     runtime.fails = 2
     np.testing.assert_allclose(backend.embed(tiny.golden.inputs), tiny.golden.embeddings, atol=1e-5)
-    assert (backend.name, backend.lost, backend.switches) == ("onnx", True, 2)
+    assert (backend.name, backend.fallback, told.times) == ("onnx", True, 2)
     assert runtime.open == 0
 
 
@@ -119,7 +126,7 @@ def test_a_card_that_does_not_come_back_leaves_the_work_to_onnx(
     backend = SwitchingBackend(engine, onnx)
     runtime.fails, runtime.refuses = 1, True
     assert len(backend.embed(tiny.golden.inputs)) == 4
-    assert (backend.name, backend.lost) == ("onnx", True)
+    assert (backend.name, backend.fallback) == ("onnx", True)
 
 
 def test_a_failure_is_forgiven_after_a_day(
@@ -171,7 +178,7 @@ def test_auto_without_a_card_is_onnx_and_says_why_in_one_line(
     backend = choose_backend(
         tiny, wish(tmp_path), lambda name: without_driver(name) if name == "tensorrt_rtx" else none_installed(name)
     )
-    assert (backend.name, backend.precision) == ("onnx", "int8")
+    assert (backend.name, backend.precision, backend.fallback) == ("onnx", "int8", False)
     (line,) = [record.message for record in caplog.records]
     assert line == (
         "labelling with onnx (int8, CPU, 1 thread); not used: the module tensorrt is not installed (pip install "
@@ -217,7 +224,7 @@ def test_auto_goes_on_with_onnx_where_the_engine_is_refused(
         make_shop(runtime=wrong).obtain(CARD)
     for patience in ("wait", "beside", "never"):
         backend = choose_backend(tiny, wish(tmp_path, patience=patience), only_rtx(wrong))
-        assert backend.name == "onnx"
+        assert (backend.name, backend.fallback) == ("onnx", True)
         backend.close()
     assert caplog.text.count("least cosine") == 3
 
