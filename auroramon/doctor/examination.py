@@ -33,4 +33,4 @@ def examine(settings: Settings | str, machine: Machine) -> Iterator[Line]:
         yield from check_disks(settings, machine)
         yield from check_database(settings.database_url, machine)
         yield from check_daemon(settings)
-    yield from check_unit(machine)
+    yield from check_unit(machine, None if isinstance(settings, str) else settings)

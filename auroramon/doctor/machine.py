@@ -21,6 +21,7 @@ COUNTING_S = 10.0  # a folder tree is counted for so long
 COMMAND_S = 10.0
 TIME_ERROR = 5  # of adjtimex(2): the clock is not synchronised
 SERVICE = "auroramon.service"
+SERVICE_DATABASE = "/var/lib/auroramon/auroramon.sqlite"
 HARDENED = {"NoNewPrivileges": "yes", "ProtectSystem": "strict", "MemoryDenyWriteExecute": "yes", "PrivateTmp": "yes"}
 
 
@@ -106,8 +107,8 @@ def check_user(machine: Machine) -> Line:
     )  # fmt: skip
 
 
-def check_unit(machine: Machine) -> Iterator[Line]:
-    """Look at the unit as systemd has it; nothing where this machine runs without systemd."""
+def check_unit(machine: Machine, settings: Settings | None = None) -> Iterator[Line]:
+    """Look at the unit as systemd has it, and whether the service and people mean the same database."""
     if not (machine.root / "run/systemd/system").is_dir():
         yield Line("ok", "unit", "this machine does not run systemd")
         return
@@ -125,6 +126,9 @@ def check_unit(machine: Machine) -> Iterator[Line]:
         yield Line("warning", "unit", f"{SERVICE} is not installed", "docs/install.md says how")
         return
     yield from _judge_unit(unit)
+    if settings is not None and not settings.database.url and not os.environ.get("STATE_DIRECTORY"):
+        said = "the configuration names no database: the service has its own, and commands of people look elsewhere"
+        yield Line("warning", "database", said, f'in [database]: url = "sqlite:///{SERVICE_DATABASE}"')
 
 
 def _judge_unit(unit: dict[str, str]) -> Iterator[Line]:

@@ -25,10 +25,10 @@ MANY = 0.01  # share of files in quarantine
 RESTORE = "stop the service, then: auroramon db restore, or put the file aside and start with a new one"
 
 
-def check_database(url: str, machine: Machine) -> Iterator[Line]:
+def check_database(url: str, machine: Machine, busy_timeout_s: float = BUSY_S) -> Iterator[Line]:
     """Look into the database without changing it. A large one is read once: seconds for each gigabyte."""
     try:
-        database = connect(url, create=False, busy_timeout_s=BUSY_S)
+        database = connect(url, create=False, busy_timeout_s=busy_timeout_s)
         try:
             yield from _examine(database, machine)
         finally:
