@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from deploy.grafana import sql
 from deploy.grafana.looks import (
+    BARS,
     CENTRED_BARS,
     COLOURS,
-    LINE,
     MISSING,
     POINTS,
     SERIES,
@@ -120,17 +120,17 @@ def _tables(words: sql.Words) -> Sequence[Sequence[Panel]]:
     return (
         (
             Panel(
-                "timeseries", "Aurora hour by hour", "Aurora / (aurora + clear) of each hour, for each camera.",
-                [Query(sql.hours(words))], 24, 8, unit="percent", minimum=0, maximum=100, decimals=0,
-                no_value="no clear sky", custom={**LINE, "fillOpacity": 20, "lineWidth": 1, "insertNulls": 5_400_000},
-                options=SERIES,
+                "timeseries", "Aurora hour by hour", "Frames that show aurora, in each hour."
+                " Choose a camera above to see it alone.",
+                [Query(sql.by_hour(words))], 24, 7, minimum=0, decimals=0, no_value="no frame",
+                custom=BARS, options=SERIES, colours={name: COLOURS[name] for name in ("discrete", "arc", "diffuse")},
             ),
         ),
         (
             Panel(
                 "table", "By camera, with every denominator",
                 "Expected frames are dark seconds over the cadence; empty where cadence or position is not set.",
-                [Query(sql.by_camera(), table=True)], 24, 6, decimals=0, no_value="", options=TABLE, colour_by="fixed",
+                [Query(sql.by_camera(), table=True)], 24, 5, decimals=0, no_value="", options=TABLE, colour_by="fixed",
                 steps=(Step(None, "#CCCCDC"),), units=percent,
                 custom={"align": "auto", "cellOptions": {"type": "color-text"}},
                 colours={**{name: c for name, c in COLOURS.items() if name != "other"}, "aurora of clear sky": BRIGHT},

@@ -154,11 +154,10 @@ def by_camera() -> str:
     )
 
 
-def hours(words: Words) -> str:
-    """Give aurora of the clear sky hour by hour, a series for each camera."""
+def by_hour(words: Words) -> str:
     return (
-        f'SELECT {words.hour_time} AS time, camera AS metric, {OF_CLEAR_SKY} AS "aurora of clear sky"\n'
-        f"FROM occurrence_hourly WHERE {HOURS} GROUP BY hour_utc, camera ORDER BY hour_utc, camera"
+        f"SELECT {words.hour_time} AS time, SUM(discrete) AS discrete, SUM(arc) AS arc, SUM(diffuse) AS diffuse\n"
+        f"FROM occurrence_hourly WHERE {HOURS} GROUP BY hour_utc ORDER BY hour_utc"
     )
 
 

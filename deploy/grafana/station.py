@@ -175,7 +175,7 @@ MACHINE = (
                     instant=True, table=True,
                 )
             ],
-            24, 5, names={"0": ("as asked", GREEN), "1": ("fell back to the CPU", RED)}, options=TABLE,
+            24, 4, names={"0": ("as asked", GREEN), "1": ("fell back to the CPU", RED)}, options=TABLE,
             custom={"align": "auto", "cellOptions": {"type": "color-text"}}, colour_by="fixed",
             steps=(Step(None, "#CCCCDC"),), hidden=("Time", "job", "__name__"),
             renamed={"Value": "backend is", "name": "model"},

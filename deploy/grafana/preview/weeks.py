@@ -89,6 +89,8 @@ def _weather(rng: np.random.Generator, clouds: float, aurora: float, hours: floa
 def fill(store: Store, weeks: Weeks) -> None:
     """Enter the frames into a database, one image a file, with some files that gave none."""
     store.register_cameras(weeks.places())
+    watched = [place.name for place in weeks.places()]
+    store.update_expected(weeks.first, watched)  # from here on, a night without any frame is missing
     model = store.register_model(ModelRow(MODEL, "made-up", "made-up", LABELS, 5.0, weeks.first))
     run = store.start_run("run", now=weeks.first)
     outcomes = [_outcome(seen, number) for number, seen in enumerate(frames(weeks))]
@@ -104,7 +106,7 @@ def fill(store: Store, weeks: Weeks) -> None:
     store.offer([FileStat("/data/kiruna/waits.png", 10, 1, "kiruna")], now=weeks.last)
     for part in in_parts(outcomes):
         store.commit(run, part, model=model, source="live", now=weeks.last)
-    store.update_expected(weeks.last)
+    store.update_expected(weeks.last, watched)
     store.end_run(run, now=weeks.last)
 
 
