@@ -120,7 +120,7 @@ def _mixed_precision(parent: Array, residuals: Array, n: float) -> Array:
     Only its shape is learned: its size stays such that the labelled frames lie as far away as before, because few
     frames, and those a person picked for being hard, must move neither confidence nor threshold.
     """
-    if not residuals.any():
+    if len(residuals) < 2 or not residuals.any():
         return parent
     covariance = (COVARIANCE * np.linalg.inv(parent) + n * shrunk_covariance(residuals)) / (COVARIANCE + n)
     precision = np.linalg.inv(covariance)
