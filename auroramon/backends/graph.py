@@ -95,12 +95,21 @@ def _append_head(graph: GraphProto, head: Head) -> None:
 
 
 def _ridge(graph: GraphProto, head: RidgeHead) -> list[NodeProto]:
+    """w.x + b for every class: (N,D) to (N,K).
+
+    Products are summed one by one, here and below: TensorRT for RTX has no float32 matrix product on Turing cards,
+    and where it has one, it may round to TF32.
+    """
     from onnx import helper
 
-    _constant(graph, "head_coef", head.coef.T)
+    _constant(graph, "head_coef", head.coef)  # (K,D)
     _constant(graph, "head_intercept", head.intercept)
+    _constant(graph, "head_axis", np.array([1], dtype=np.int64))
+    _constant(graph, "head_last", np.array([2], dtype=np.int64))
     return [
-        helper.make_node("MatMul", ["head_embedding", "head_coef"], ["head_linear"]),
+        helper.make_node("Unsqueeze", ["head_embedding", "head_axis"], ["head_row"]),  # (N,1,D)
+        helper.make_node("Mul", ["head_row", "head_coef"], ["head_products"]),  # (N,K,D)
+        helper.make_node("ReduceSum", ["head_products", "head_last"], ["head_linear"], keepdims=0),
         helper.make_node("Add", ["head_linear", "head_intercept"], [HEAD]),
     ]
 
@@ -111,12 +120,16 @@ def _distances(graph: GraphProto, clusters: Clusters) -> list[NodeProto]:
 
     classes, width = clusters.means.shape
     factor = np.linalg.cholesky(clusters.precision.reshape(-1, width, width))
+    columns = np.broadcast_to(factor.transpose(0, 2, 1), (classes, width, width))
     _constant(graph, "head_means", clusters.means[:, None, :])  # (K,1,D)
-    _constant(graph, "head_factor", np.broadcast_to(factor, (classes, width, width)))
+    _constant(graph, "head_factor", columns[:, None])  # (K,1,E,D)
     _constant(graph, "head_axis", np.array([2], dtype=np.int64))
+    _constant(graph, "head_last", np.array([3], dtype=np.int64))
     return [
         helper.make_node("Sub", ["head_embedding", "head_means"], ["head_apart"]),  # (K,N,D)
-        helper.make_node("MatMul", ["head_apart", "head_factor"], ["head_white"]),
+        helper.make_node("Unsqueeze", ["head_apart", "head_axis"], ["head_row"]),  # (K,N,1,D)
+        helper.make_node("Mul", ["head_row", "head_factor"], ["head_products"]),  # (K,N,E,D)
+        helper.make_node("ReduceSum", ["head_products", "head_last"], ["head_white"], keepdims=0),
         helper.make_node("Mul", ["head_white", "head_white"], ["head_squares"]),
         helper.make_node("ReduceSum", ["head_squares", "head_axis"], ["head_by_class"], keepdims=0),  # (K,N)
         helper.make_node("Transpose", ["head_by_class"], [HEAD], perm=[1, 0]),

@@ -26,8 +26,6 @@ from auroramon.errors import CardLostError, EngineError, MissingPartError, NoCar
 
 log = logging.getLogger(__name__)
 
-EXTRA = {"tensorrt": "tensorrt", "tensorrt_rtx": "tensorrt-rtx"}
-
 
 def open_runtime(library: Library) -> TensorRTRuntime:
     """Give a library; its hundreds of megabytes are loaded when it is first asked for more than the card.
@@ -36,7 +34,7 @@ def open_runtime(library: Library) -> TensorRTRuntime:
         MissingPartError: it is not installed.
     """
     if importlib.util.find_spec(library) is None:
-        raise MissingPartError(f"the module {library} is not installed (pip install 'auroramon[{EXTRA[library]}]')")
+        raise MissingPartError(f"the module {library} is not installed (pip install '{_extra(library)}')")
     return TensorRTRuntime(library)
 
 
@@ -53,7 +51,7 @@ class TensorRTRuntime:
         except (ImportError, OSError) as error:  # the bindings are there, the libraries behind them are not
             raise MissingPartError(
                 f"the module {self.library} cannot be loaded ({words(error)}): install it anew with "
-                f"pip install --force-reinstall 'auroramon[{EXTRA[self.library]}]'"
+                f"pip install --force-reinstall '{_extra(self.library)}'"
             ) from error
 
     @cached_property
@@ -238,6 +236,10 @@ class _Context:
     def close(self) -> None:
         self._context = None
         self._lane.close()
+
+
+def _extra(library: str) -> str:
+    return f"auroramon[{library.replace('_', '-')}]"
 
 
 def _logger(trt: Any) -> Any:
