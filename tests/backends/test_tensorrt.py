@@ -143,7 +143,7 @@ def test_without_a_driver_an_engine_is_refused_in_a_sentence_though_the_library_
 ) -> None:
     folder, manifests = built
     plan = EngineCache(folder).plan(manifests[0])
-    with pytest.raises(EngineError, match="does not take the engine: .*driver"):
+    with pytest.raises(EngineError, match=r"does not take the engine: .*driver"):
         rtx.load(plan, b"")
     with pytest.raises(EngineError, match="does not take the engine"):
         rtx.load(plan[:5000], b"")
