@@ -45,6 +45,7 @@ mount -t tmpfs -o mode=755 tmpfs /run
 mount -t proc proc /proc
 umount -R /sys/fs/cgroup 2>/dev/null || true
 mount -t cgroup2 cgroup2 /sys/fs/cgroup
+mount --make-rshared / # as on any booted machine: credentials come to services by propagation
 export container=test SYSTEMD_UNIT_PATH=$PLACE/targets:/etc/systemd/system SYSTEMD_GENERATOR_PATH=$PLACE/none
 exec /lib/systemd/systemd --system --unit=basic.target --log-target=console --log-level=info --show-status=no
 """

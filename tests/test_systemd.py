@@ -10,13 +10,15 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
 from tests.conftest import ROOT, missing
-from tests.daemon import wait_until
+from tests.daemon import settled, wait_until
 from tests.machine import Machine, booted
 from tests.skies import write_png
+from tests.store.postgres import find_program, running_server
 from tests.test_notify import lease
 
 UNITS = ROOT / "systemd"
@@ -215,3 +217,29 @@ def test_an_archive_is_labelled_by_its_escaped_path_with_what_nobody_else_wants(
 
 def log_of(machine: Machine) -> str:
     return (machine.var / "log/backfill.log").read_text()
+
+
+@pytest.mark.timeout(180)
+def test_the_postgresql_drop_in_hands_over_the_password_as_a_credential(machine: Machine, tmp_path: Path) -> None:
+    if find_program("pg_ctl") is None:
+        missing("PostgreSQL is not installed (Debian: postgresql)")
+    write_png(tmp_path, 30)
+    shutil.copy(next(tmp_path.glob("*.png")), machine.root / "srv/allsky/30.png")
+    drop_in = machine.root / "etc/systemd/system/auroramon.service.d/postgresql.conf"
+    secret = machine.root / "etc/auroramon/pg_service.conf"
+    with running_server() as url:
+        server = urlsplit(url)
+        secret.write_text(
+            f"[auroramon]\nhost={server.hostname}\nport={server.port}\nuser={server.username}\n"
+            "dbname=postgres\npassword=not asked for here\n"
+        )
+        secret.chmod(0o600)
+        shutil.copy(UNITS / "drop-ins/postgresql.conf", drop_in)
+        machine.call("systemctl", "daemon-reload")
+        try:
+            machine.call("systemctl", "restart", "auroramon")
+            wait_until(lambda: settled(f"{url}/postgres", 1), "the frame is labelled in PostgreSQL")
+        finally:
+            machine.call("systemctl", "stop", "auroramon", check=False)
+            drop_in.unlink()
+            machine.call("systemctl", "daemon-reload")
