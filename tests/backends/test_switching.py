@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from prometheus_client import CollectorRegistry
 
 from auroramon.backends.choice import Wish, choose_backend
 from auroramon.backends.engine import EngineBackend, EngineShop
@@ -15,8 +17,12 @@ from auroramon.backends.onnx import OnnxBackend
 from auroramon.backends.runtime import Library
 from auroramon.backends.switching import FORGIVEN_S, SwitchingBackend
 from auroramon.bundle import ModelBundle
+from auroramon.cli.live import follow_backend
 from auroramon.errors import BundleError, CardLostError, ConfigError, EngineError, MissingPartError
+from auroramon.executors.inline import InlineExecutor
+from auroramon.metrics import Metrics
 from auroramon.ports import Backend
+from auroramon.types import FileOutcome, FileStat
 from tests.backends.processor import CARD, ProcessorRuntime
 
 
@@ -150,6 +156,34 @@ def test_an_engine_asked_for_by_name_ends_the_program_when_its_card_is_lost(
     with pytest.raises(CardLostError, match="asked for by name, so nothing takes over"):
         backend.embed(tiny.golden.inputs)
     assert runtime.open == 0
+
+
+def test_metrics_show_what_labels_and_count_every_switch(
+    tiny: ModelBundle, engine: Callable[[], Backend], onnx: Callable[[], Backend], runtime: ProcessorRuntime
+) -> None:
+    metrics = Metrics(CollectorRegistry(), (), ())
+    backend = SwitchingBackend(engine, onnx)
+    follow_backend(metrics, backend)
+    assert 'auroramon_backend_info{backend="tensorrt",device="Pretend RTX, tensorrt_rtx 1.0"' in metrics.page().decode()
+    runtime.fails = 2
+    backend.embed(tiny.golden.inputs)
+    page = metrics.page().decode()
+    assert 'auroramon_backend_info{backend="onnx",device="CPU, 1 thread",precision="float32"} 1.0' in page
+    assert 'auroramon_backend_switches_total{to="onnx"} 1.0' in page
+    assert 'auroramon_backend_switches_total{to="tensorrt"} 1.0' in page
+    assert "auroramon_backend_fallback 1.0" in page
+
+
+def test_a_lost_card_is_no_file_s_fault_and_ends_the_work(tmp_path: Path) -> None:
+    def lost(files: Sequence[FileStat]) -> list[FileOutcome]:
+        raise CardLostError("the GPU failed: it was told so")
+
+    released: list[bool] = []
+    executor = InlineExecutor(lost, lambda: released.append(True))
+    with pytest.raises(CardLostError):
+        next(executor.run([[FileStat(str(tmp_path / "a.png"), 1, 1)]], threading.Event()))
+    executor.close()
+    assert released == [True]
 
 
 # The choice
