@@ -52,11 +52,12 @@ class Gain:
 
     @property
     def worse(self) -> bool:
-        """Whether the moved head gets fewer frames right and holds the right labels for less likely.
+        """Whether the moved head gets fewer frames right, and that is more than chance.
 
-        Of thirty frames one or two more or less are chance; the likelihood of all of them is not so easily.
+        Of thirty frames one or two more or less are chance. It is not if the interval says so, or if the moved head
+        also holds the right labels for less likely.
         """
-        return self.after < self.before and not self.loss_after < self.loss_before
+        return self.after < self.before and (self.high < 0 or not self.loss_after < self.loss_before)
 
     def sentence(self) -> str:
         """Give it for people."""

@@ -161,8 +161,8 @@ def refit(
     if first.worse and not even_if_worse:
         raise TooFewError(
             f"held out by {first.split}, the new head labels {first.after} of {first.frames} frames rightly, "
-            f"{parent.name} {first.before}, and with less confidence: no model is written; label more frames, look for "
-            "wrong labels (`auroramon review list`), or insist with --even-if-worse"
+            f"{parent.name} {first.before}: no model is written; label more frames, look for wrong labels "
+            "(`auroramon review list`), or insist with --even-if-worse"
         )
     refused = (_refused(parent.head, material.no_sky), _refused(head, material.no_sky))
     bundle = _written(parent, head, material, gains, name, folder, now)
