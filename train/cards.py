@@ -60,7 +60,7 @@ It sorts all-sky frames into {", ".join(LABELS)}; what lies far from all of them
 - Network: `{run.network.backbone}` from random weights, {run.preprocess.size} x {run.preprocess.size} pixels, planes
   {" and ".join(run.preprocess.channels)}; {run.network.width} dimensions, unit norm.
 - Loss: {_loss_words(run)};
-  {fit.epochs} epochs over {trained_frames} frames in {_batch_words(run)} of {fit.batch}; {fit.optimiser} at {fit.lr:g}
+  {fit.last} epochs over {trained_frames} frames in {_batch_words(run)} of {fit.batch}; {fit.optimiser} at {fit.lr:g}
   ({fit.schedule}), seed {fit.seed}.
 - Head: {_head_words(run)}.
   Temperature and threshold come from {origin.unit}s that neither the network nor the head has seen; the threshold

@@ -55,7 +55,7 @@ def fit(folder: Path, run: Run, frames: FrameSet, device: str, said: Callable[[E
     folder.mkdir(parents=True, exist_ok=True)
     state = _Training(run, frames, device, _trained_features(folder.parent, run))
     state.load(folder / CHECKPOINT)
-    while state.epoch < run.fit.epochs:
+    while state.epoch < run.fit.last:
         line = state.train_epoch()
         _append(folder / CURVE, line)
         state.save(folder / CHECKPOINT)

@@ -142,8 +142,16 @@ class FitTable(_Table):
     momentum: float = Field(0.0, ge=0, lt=1)  # of sgd
     sampling: Literal["balanced", "shuffled"] = "balanced"  # each class alike in a batch, or frames as they come
     arithmetic: Literal["auto", "float32", "bfloat16", "float16"] = "auto"  # auto: bfloat16 on CUDA, float32 on CPU
+    stop: int = Field(
+        default=0, ge=0
+    )  # epochs after which training ends, though the rate is meant for `epochs`; 0: all
     threads: int = Field(ge=1)
     workers: int = Field(ge=0)  # processes that prepare frames; 0: in the training process
+
+    @property
+    def last(self) -> int:
+        """The number of epochs that are trained."""
+        return self.stop or self.epochs
 
 
 class HeadTable(_Table):

@@ -40,6 +40,14 @@ def test_a_seed_decides_everything_and_another_seed_changes_it(run: Run, frames:
     assert not same(weights(tmp_path / "a"), weights(tmp_path / "c"))
 
 
+def test_a_training_may_end_before_its_schedule(run: Run, frames: Path, tmp_path: Path) -> None:
+    lines: list[Epoch] = []
+    fit(tmp_path / "a", longer(run, 4, stop=1), read_split(frames, "train"), "cpu", lines.append)
+    assert [line.epoch for line in lines] == [1]
+    assert lines[0].lr > 0.5 * run.fit.lr, "the rate is that of the first of four epochs"
+    assert (tmp_path / "a" / "weights.pt").exists()
+
+
 def test_worker_processes_give_the_same_as_none(run: Run, frames: Path, tmp_path: Path) -> None:
     train = read_split(frames, "train")
     for name, workers in (("a", 0), ("b", 1)):
