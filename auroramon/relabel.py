@@ -9,9 +9,9 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TypeVar
+from functools import partial
 
 from auroramon.coordinator import utc_now
 from auroramon.errors import StoreBusyError
@@ -27,7 +27,6 @@ BATCH = 4000
 
 BUSY_S = 1.0  # wait before a busy database is asked again
 HEARTBEAT_S = 30.0
-_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,30 +37,18 @@ class Relabelled:
     refused: int  # frames that a gate had refused: its word stands for this model too
 
 
+@dataclass(slots=True)
 class Relabelling:
-    """Adds the labels of one model.
+    """Adds the labels of one model."""
 
-    Args:
-        store: where the embeddings are, and the labels go.
-        run: on whose behalf.
-        model: its number in the store.
-        head: of this model.
-        progress: called after each commit with what was done.
-        clock: the time now, aware UTC.
-    """
-
-    def __init__(
-        self,
-        store: Store,
-        run: int,
-        model: int,
-        head: Head,
-        progress: Callable[[Relabelled], None] = lambda _: None,
-        clock: Callable[[], datetime] = utc_now,
-    ) -> None:
-        self._store, self._run, self._model, self._head = store, run, model, head
-        self._progress, self._clock = progress, clock
-        self._alive_at = time.monotonic()
+    store: Store  # where the embeddings are, and the labels go
+    run: int  # on whose behalf
+    model: int  # its number in the store
+    head: Head  # of this model
+    progress: Callable[[Relabelled], None] = lambda _: None  # called after each commit with what was done
+    clock: Callable[[], datetime] = utc_now
+    batch: int = BATCH
+    _alive_at: float = field(default_factory=time.monotonic)
 
     def work(self, stop: StopFlag, which: Which = ALL_FRAMES) -> Relabelled:
         """Label every frame that has an embedding, or the refusal of a gate, and no label of the model yet.
@@ -70,17 +57,16 @@ class Relabelling:
             StoreError: the database is damaged or refuses. What was committed before stays.
         """
         done = Relabelled(0, 0)
-        for batch in self._store.embeddings_without_label(self._model, which, BATCH):
-            judged = judge(self._head, batch)
-            new = self._patiently(lambda: self._store.add_judged(self._run, judged, model=self._model), stop)  # noqa: B023
-            done = Relabelled(done.judged + new, done.refused)
-            self._progress(done)
+        for batch in self.store.embeddings_without_label(self.model, which, self.batch):
+            add = partial(self.store.add_judged, self.run, judge(self.head, batch), model=self.model)
+            done = Relabelled(done.judged + self._patiently(add, stop), done.refused)
+            self.progress(done)
             if stop.is_set():
                 return done
-        for words in self._store.gate_words_without_label(self._model, which, BATCH):
-            new = self._patiently(lambda: self._store.add_gate_words(self._run, words, model=self._model), stop)  # noqa: B023
-            done = Relabelled(done.judged, done.refused + new)
-            self._progress(done)
+        for words in self.store.gate_words_without_label(self.model, which, self.batch):
+            add = partial(self.store.add_gate_words, self.run, words, model=self.model)
+            done = Relabelled(done.judged, done.refused + self._patiently(add, stop))
+            self.progress(done)
             if stop.is_set():
                 return done
         return done
@@ -90,7 +76,7 @@ class Relabelling:
         while True:
             try:
                 if time.monotonic() - self._alive_at > HEARTBEAT_S:
-                    self._store.heartbeat(self._run, self._clock())
+                    self.store.heartbeat(self.run, self.clock())
                     self._alive_at = time.monotonic()
                 return write()
             except StoreBusyError as error:
