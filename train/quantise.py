@@ -20,10 +20,11 @@ from onnxruntime.quantization.calibrate import CalibrationDataReader
 from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 from onnxruntime.quantization.quant_utils import load_model_with_shape_infer
 
+from auroramon.backends.precisions import QUANTISED, kept_in_float32
+
 Ranges = dict[str, tuple[float, float]]
 """Tensor of the float32 graph -> lowest and highest value."""
 
-OPERATORS = ["Conv", "Add", "MaxPool", "Relu"]
 METHODS = {
     "minmax": CalibrationMethod.MinMax,
     "entropy": CalibrationMethod.Entropy,
@@ -43,7 +44,7 @@ def calibrate_ranges(
     """
     with tempfile.TemporaryDirectory() as scratch:
         calibrator: Any = create_calibrator(
-            str(graph), OPERATORS, str(Path(scratch) / "augmented.onnx"), calibrate_method=METHODS[method]
+            str(graph), QUANTISED, str(Path(scratch) / "augmented.onnx"), calibrate_method=METHODS[method]
         )
         name = onnx.load(graph).graph.input[0].name
         for inputs in batches:  # one at a time: the calibrator keeps every activation of what it is given
@@ -60,9 +61,6 @@ def plain_ranges(ranges: Any) -> Ranges:
 def quantise(graph: Path, ranges: Any, path: Path) -> None:
     """Write the int8 graph of a float32 graph."""
     model = load_model_with_shape_infer(graph)
-    # The first convolution sees the two planes of the frame, whose faint skies take few of 256 steps; the last makes 16
-    # numbers out of the pooled features: it costs nothing and decides the label. Both stay float32.
-    convolutions = [node.name for node in model.graph.node if node.op_type == "Conv"]
     quantiser: Any = QDQQuantizer(
         model,
         per_channel=True,
@@ -71,8 +69,8 @@ def quantise(graph: Path, ranges: Any, path: Path) -> None:
         activation_qType=QuantType.QUInt8,
         tensors_range=ranges,
         nodes_to_quantize=[],
-        nodes_to_exclude=[convolutions[0], convolutions[-1]],
-        op_types_to_quantize=OPERATORS,
+        nodes_to_exclude=kept_in_float32(model),
+        op_types_to_quantize=QUANTISED,
         extra_options={},
     )
     quantiser.quantize_model()

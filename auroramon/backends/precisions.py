@@ -40,8 +40,6 @@ def to_int8(path: Path, ranges: Mapping[str, tuple[float, float]]) -> ModelProto
 
     pairs = {name: (np.float32(low), np.float32(high)) for name, (low, high) in ranges.items()}
     model = load_model_with_shape_infer(path)
-    # The last convolution makes the embedding out of the pooled features: it costs nothing and decides the label.
-    last = [node.name for node in model.graph.node if node.op_type == "Conv"][-1:]
     quantiser: Any = QDQQuantizer(
         model,
         per_channel=True,
@@ -50,7 +48,7 @@ def to_int8(path: Path, ranges: Mapping[str, tuple[float, float]]) -> ModelProto
         activation_qType=QuantType.QInt8,
         tensors_range=TensorsData(CalibrationMethod.MinMax, pairs),
         nodes_to_quantize=[],
-        nodes_to_exclude=last,
+        nodes_to_exclude=kept_in_float32(model),
         op_types_to_quantize=QUANTISED,
         extra_options={"ActivationSymmetric": True, "WeightSymmetric": True, "QuantizeBias": False},
     )
@@ -59,6 +57,16 @@ def to_int8(path: Path, ranges: Mapping[str, tuple[float, float]]) -> ModelProto
         file = Path(scratch) / "int8.onnx"
         quantiser.model.save_model_to_file(str(file), False)
         return onnx.load(file)
+
+
+def kept_in_float32(model: ModelProto) -> list[str]:
+    """Name the layers that no int8 graph rounds, on the processor and on a GPU alike.
+
+    The first convolution sees the planes of the frame, whose faint skies take few of 256 steps; the last makes the
+    embedding out of the pooled features: it costs nothing and decides the label.
+    """
+    convolutions = [node.name for node in model.graph.node if node.op_type == "Conv"]
+    return [convolutions[0], convolutions[-1]] if convolutions else []
 
 
 def to_half(model: ModelProto) -> ModelProto:
