@@ -275,6 +275,22 @@ def test_a_configuration_that_cannot_be_taken_over_is_refused_and_the_old_one_go
         assert says in refusal
 
 
+def test_a_terminal_that_closes_ends_its_daemon(tiny: Path, tmp_path: Path) -> None:
+    config = write_config(tmp_path, tiny)
+    master, slave = os.openpty()
+    with config.with_suffix(".log").open("wb") as log:
+        process = subprocess.Popen((*AURORAMON, "run", "-c", str(config)), stdin=slave, stderr=log)
+    try:
+        wait_until(lambda: b"watching test" in config.with_suffix(".log").read_bytes(), "it watches")
+        process.send_signal(signal.SIGHUP)
+        assert process.wait(timeout=30) == 0
+    finally:
+        process.kill()
+        process.wait()
+        os.close(master)
+        os.close(slave)
+
+
 def test_nothing_is_said_where_nobody_listens(tmp_path: Path) -> None:
     for environ in ({}, {"NOTIFY_SOCKET": ""}, {"NOTIFY_SOCKET": "vsock:2:1"}):
         notifier = Notifier(environ)
