@@ -152,12 +152,13 @@ FAULTS = (
             "state-timeline", "Alerts that fired", "Which alerts fired when; aurora is one of them.",
             [
                 Query(
-                    'max by (alertname, camera) (ALERTS{alertstate="firing", alertname=~"Aurora.+"})',
+                    'max by (alertname, camera) (ALERTS{alertstate="firing", alertname=~"Auroramon.+"})'
+                    ' or 2 * max by (alertname, camera) (ALERTS{alertstate="firing", alertname="AuroraOverhead"})',
                     "{{alertname}} {{camera}}",
                 )
             ],
-            12, 6, no_value="none", names={"1": ("fires", RED)}, colour_by="thresholds", custom=STATES,
-            options={**TIMELINE, "showValue": "never"},
+            12, 6, no_value="none", names={"1": ("fault", RED), "2": ("aurora", COLOURS["arc"])},
+            colour_by="thresholds", custom=STATES, options={**TIMELINE, "showValue": "never"},
         ),
     ),
 )  # fmt: skip

@@ -154,7 +154,7 @@ def _duration(seconds: float) -> str:
     for size, unit in ((86400, "day"), (3600, "h"), (60, "min"), (1, "s")):
         if seconds >= size:
             return f"{seconds / size:.3g} {unit}"
-    return f"{seconds * 1000:.3g} ms"
+    return f"{seconds * 1000:.3g} ms" if seconds else "0 s"
 
 
 def _stat(axes: Axes, panel: Json, answer: Any, view: View) -> None:

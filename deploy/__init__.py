@@ -1,0 +1,1 @@
+"""What puts auroramon on a machine, and watches it from afar."""
