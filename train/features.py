@@ -6,7 +6,6 @@ The weights of Inception-v4 are not in torchvision and not shipped; docs/trainin
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +21,9 @@ def feature_recipe(file: Path) -> PreprocessTable:
 
     Raises:
         ConfigError: it does not take (N,3,S,S) images of one size.
+        BundleError: it is no ONNX file that can be run.
     """
-    shape = _session(file, 1).get_inputs()[0].shape
+    shape = open_session(file, 1).get_inputs()[0].shape
     if len(shape) != 4 or shape[1] != 3 or shape[2] != shape[3] or not isinstance(shape[2], int):
         raise ConfigError(f"{file} takes inputs of shape {shape}, not (N, 3, S, S) with S given")
     return PreprocessTable(size=shape[2], crop=0.85, low_percentile=0.5, high_percentile=99.5,
@@ -32,7 +32,7 @@ def feature_recipe(file: Path) -> PreprocessTable:
 
 def file_embed(file: Path, threads: int) -> Embed:
     """Give the function from (N,1,S,S) inputs to (N,D) features; grey is given as three equal planes."""
-    session = _session(file, threads)
+    session = open_session(file, threads)
     name = session.get_inputs()[0].name
 
     def embed(inputs: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -40,12 +40,3 @@ def file_embed(file: Path, threads: int) -> Embed:
         return np.concatenate(parts).reshape(len(inputs), -1)
 
     return embed
-
-
-def _session(file: Path, threads: int) -> Any:
-    from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidGraph, InvalidProtobuf, NoSuchFile
-
-    try:
-        return open_session(file, threads)
-    except (Fail, InvalidGraph, InvalidProtobuf, NoSuchFile) as error:
-        raise ConfigError(f"{file} is no ONNX file that can be run: {error}") from error

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from auroramon.errors import ConfigError
+from train.divided import frames_of_manifest
 from train.evaluate import Figure, Report
 from train.runfile import ManifestTable, Run
+from train.splits import SplitKind
 from train.trial import Bench, Trial, best_class, figures, make_trial, pool
 
 SIMULATED = "Simulated skies, not comparable with any figure on OATH"
@@ -48,8 +51,11 @@ def oath_trials(bench: Bench, run: Run, folds: int, permutations: int) -> tuple[
     """Train on everything but each of some parts made of whole blocks, and on some published permutations."""
     if not 1 <= folds <= run.listed.parts:
         raise ConfigError(f"the run {run.name} makes {run.listed.parts} parts of blocks: folds is 1 to that number")
-    blocks = [make_trial(bench, divided_run(run, split="blocks", part=part)) for part in range(folds)]
-    random = [make_trial(bench, divided_run(run, split="published", part=part)) for part in range(permutations)]
+    ways: list[tuple[SplitKind, int]] = [("blocks", folds), ("published", permutations)]
+    runs = [[divided_run(run, split=split, part=part) for part in range(count)] for split, count in ways]
+    for one in chain(*runs):  # what cannot be divided shall be known before hours of training
+        frames_of_manifest(bench.work, one, bench.read)
+    blocks, random = ([make_trial(bench, one) for one in several] for several in runs)
     return blocks, random
 
 

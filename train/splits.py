@@ -112,17 +112,21 @@ def _in_parts(listing: Listing, wish: SplitWish, heads: bool) -> Division:
 
 
 def _published(listing: Listing, wish: SplitWish) -> Division:
-    """Take a published permutation: its training part, a seventh of which calibrates, and the rest to judge by."""
+    """Take a published permutation: its training part, of which a seventh calibrates, and the rest to judge by."""
     if wish.part >= len(listing.published):
         raise ConfigError(f"the manifest has {len(listing.published)} published splits: there is no {wish.part}")
     flags = listing.published[wish.part]
     rng = np.random.default_rng((wish.seed, wish.part))
-    learnt = rng.permutation(np.flatnonzero(flags))
-    calibrating = len(learnt) // 7
+    learnt, calibrating = [], []
+    for k in np.unique(listing.targets[flags]):
+        members = rng.permutation(np.flatnonzero(flags & (listing.targets == k)))
+        some = -(-len(members) // 7)
+        calibrating.append(members[:some])
+        learnt.append(members[some:])
     return Division(
-        train=np.sort(learnt[calibrating:]),
+        train=np.sort(np.concatenate(learnt)),
         heads=np.array([], dtype=np.intp),
-        calibrate=np.sort(learnt[:calibrating]),
+        calibrate=np.sort(np.concatenate(calibrating)),
         evaluate=np.flatnonzero(~flags),
         units=blocks_of(listing, wish.block),
         words=f"Published random split {wish.part + 1}",
