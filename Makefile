@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 DEMO_SECONDS ?= 60
 
-.PHONY: help demo test check lock model docs clean
+.PHONY: help demo test check lock model oath paper docs clean
 
 help: ## Show what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -22,6 +22,12 @@ check: $(VENV)/.test ## Lint and types: the one definition of clean
 
 model: $(VENV)/.test ## Train the shipped model again, from the simulated sky to the bundle
 	$(BIN)/python -m train model train/runs/default.toml --to auroramon/models/simsky-1 --replace
+
+oath: $(VENV)/.test ## Train and judge on a copy of OATH v1.1 (OATH=folder), figures without leaks first
+	$(BIN)/python -m train oath $(OATH)
+
+paper: $(VENV)/.test ## Train the models of Endo & Matsumoto 2022 again on OATH (OATH=folder), their table beside ours
+	$(BIN)/python -m train paper $(OATH)
 
 docs: $(VENV)/.test ## Write the generated parts of docs/ again
 	$(BIN)/python docs/generate.py
