@@ -22,11 +22,13 @@ SPEC = PreprocessSpec(
 )  # fmt: skip
 
 
-def write_tiny_bundle(folder: Path, name: str = "tiny", threshold: float = 1e6, seed: int = 0) -> ModelBundle:
-    """Write a bundle whose labels depend on the picture and on nothing else."""
+def write_tiny_bundle(
+    folder: Path, name: str = "tiny", threshold: float = 1e6, seed: int = 0, graph: str = "tiny"
+) -> ModelBundle:
+    """Write a bundle whose labels depend on the picture and on nothing else; another graph is another network."""
     graph_file = folder.parent / f".{folder.name}.onnx"
     folder.parent.mkdir(parents=True, exist_ok=True)
-    onnx.save(_graph(), graph_file)
+    onnx.save(_graph(graph), graph_file)
     rng = np.random.default_rng(seed)
     means = rng.standard_normal((len(LABELS), 16)) * 0.1 + 0.25
     clusters = Clusters(means, np.eye(16) * 50)
@@ -44,7 +46,7 @@ def write_tiny_bundle(folder: Path, name: str = "tiny", threshold: float = 1e6, 
     return bundle
 
 
-def _graph() -> onnx.ModelProto:
+def _graph(name: str) -> onnx.ModelProto:
     def constant(name: str, values: list[int]) -> onnx.TensorProto:
         return numpy_helper.from_array(np.array(values, dtype=np.int64), name)
 
@@ -56,7 +58,7 @@ def _graph() -> onnx.ModelProto:
     ]
     graph = helper.make_graph(
         nodes,
-        "tiny",
+        name,
         [helper.make_tensor_value_info("frames", TensorProto.FLOAT, ["n", 2, SIZE, SIZE])],
         [helper.make_tensor_value_info("embedding", TensorProto.FLOAT, ["n", 16])],
         [constant("zero", [0]), constant("one", [1]), constant("axis", [1])],
