@@ -51,3 +51,11 @@ def test_backfill_prints_stages_ideal_and_the_plain_loop_of_one_run() -> None:
 
 def test_the_cost_of_a_frame_in_the_store_is_printed() -> None:
     assert "frames, 20 a file: " in run("store_size", "--frames", "3000", "--per-file", "20")
+
+
+def test_backends_prints_what_runs_here_and_says_what_is_not_measured() -> None:
+    printed = run("backends", "--quick")
+    table = rows(printed, "float32")
+    assert {cells[2] for cells in table if len(cells) == 10} == {"1", "8"}
+    assert all(float(cells[3]) > 0 and " GFLOP/s" in cells[6] for cells in table if len(cells) == 10)
+    assert "not measured: " in printed or "sm" in printed
