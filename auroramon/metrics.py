@@ -99,7 +99,7 @@ class Metrics:
         )  # fmt: skip
         self.dark_silence = Gauge(
             "auroramon_camera_dark_silence_seconds",
-            "Seconds of darkness since the newest labelled exposure began, at most those of the last 24 hours.",
+            "Seconds of darkness since the newest labelled exposure began, at most 86400.",
             ["camera"], registry=registry,
         )  # fmt: skip
         self.cadence = Gauge(
@@ -202,12 +202,19 @@ class Metrics:
         self.sun.labels(place.name).set_function(lambda: sun_altitude(clock(), latitude, longitude))
         if limit is None:
             return
+        of, until, seconds = clock(), clock(), 0.0  # the newest frame, and what was counted since until when
 
         def silence() -> float:
-            now = clock()
-            newest = datetime.fromtimestamp(self._newest.get(place.name, 0.0), UTC)
-            since = max(newest, now - SILENCE)
-            return sum(dark_seconds(since, now, latitude, longitude, limit).values()) if since < now else 0.0
+            nonlocal of, until, seconds
+            now, newest = clock(), datetime.fromtimestamp(self._newest.get(place.name, 0.0), UTC)
+            if now <= newest:
+                return 0.0
+            if of != newest:
+                of, until, seconds = newest, max(newest, now - SILENCE), 0.0
+            if until < now:  # only what is new since the last scrape: a day of Sun positions would cost 5 ms
+                seconds += sum(dark_seconds(until, now, latitude, longitude, limit).values())
+                until = now
+            return min(seconds, SILENCE.total_seconds())
 
         self.dark.labels(place.name).set_function(lambda: float(sun_altitude(clock(), latitude, longitude) < limit))
         self.dark_silence.labels(place.name).set_function(silence)

@@ -48,6 +48,9 @@ def test_silence_counts_only_the_dark_and_is_known_after_a_restart(metrics: Metr
     metrics.show_cameras([KIRUNA], lambda: now)
     metrics.show_newest([CameraStatus("kiruna", NIGHT - timedelta(minutes=20), 0)])
     assert value(metrics, "camera_dark_silence_seconds", camera="kiruna") == pytest.approx(1200, abs=1)
+    now = NIGHT + timedelta(minutes=10)
+    assert value(metrics, "camera_dark_silence_seconds", camera="kiruna") == pytest.approx(1800, abs=1)
+    now = NIGHT
     metrics.show_newest([CameraStatus("kiruna", NOON, 0)])
     silent = value(metrics, "camera_dark_silence_seconds", camera="kiruna")
     assert silent is not None
