@@ -44,6 +44,8 @@ EXPRESSIONS = {
     **dashboard_expressions(),
 }
 
+pytestmark = pytest.mark.timeout(600)  # the first test waits until four lives of a daemon and every fault are seen
+
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Station]:
