@@ -113,6 +113,10 @@ class CameraSettings(_Table):
 
 class DatabaseSettings(_Table):
     url: str = Field("", description="SQLAlchemy URL; empty: SQLite in the user's state folder")
+    backup_folder: OptionalPath = Field(
+        None, description="Folder for the copies of `db backup`; empty: `backups` beside the SQLite file"
+    )
+    backup_keep: int = Field(14, ge=1, description="Copies that are kept; the oldest make room for new ones")
 
 
 class ServerSettings(_Table):
@@ -313,6 +317,7 @@ def _anchor(values: dict[str, Any], base: Path) -> None:
     tables: list[tuple[Any, tuple[str, ...]]] = [
         (values.get("model"), ("path",)),
         (values.get("paths"), ("cache",)),
+        (values.get("database"), ("backup_folder",)),
     ]
     tables += [(camera, ("folder", "mask")) for camera in (cameras if isinstance(cameras, list) else [])]
     for table, keys in tables:

@@ -23,6 +23,19 @@ class NoDatabaseError(StoreError):
     """There is no database yet."""
 
 
+class DamagedDatabaseError(StoreError):
+    """The database file is malformed; it was left untouched, and a copy must take its place.
+
+    Args:
+        sentence: what is wrong, with which file, and what to do.
+        said: what SQLite said, in a line.
+    """
+
+    def __init__(self, sentence: str, said: str) -> None:
+        super().__init__(sentence)
+        self.said = said
+
+
 class StoreBusyError(StoreError):
     """The database is locked, full or away for now: keep the work and try again."""
 

@@ -38,6 +38,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "toml_text",
         "reference",
         "demo",
+        "care",
     ),
     ("cli", "__main__"),
 )

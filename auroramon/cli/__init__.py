@@ -21,6 +21,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "occurrence": ("occurrence:occurrence", "Count when the aurora was there, with every denominator."),
     "status": ("status:status", "Say how the station is: files, backlog, last frames."),
     "doctor": ("doctor:doctor", "Say what is wrong with this station, or soon will be, and what to do."),
+    "db": ("db:db", "Copy, check, restore, migrate and vacuum the database."),
     "quarantine": ("quarantine:quarantine", "List bad files, or have them tried again."),
     "camera": ("camera:camera", "See what the model sees of a camera's frame."),
     "model": ("model:model", "List, show, compare and promote models."),

@@ -28,9 +28,10 @@ log = logging.getLogger(__name__)
 
 
 @click.command(short_help="Watch the cameras' folders and label every frame that arrives.")
+@click.option("--fresh-database", is_flag=True, help="Where the database is damaged, set it aside and begin a new one.")
 @model_options
 @config_option
-def run(config: Path | None, model: ModelFlags) -> int:
+def run(config: Path | None, model: ModelFlags, fresh_database: bool) -> int:
     """Watch the cameras' folders and label every frame that arrives, until SIGTERM or Ctrl-C.
 
     SIGHUP has the configuration read again: cameras and model change without a frame lost, and a wrong configuration
@@ -44,8 +45,21 @@ def run(config: Path | None, model: ModelFlags) -> int:
     # Where systemd ends what has hung (SIGABRT), the journal shows in which line it hung.
     faulthandler.enable()
     with Lifeline(Notifier(os.environ)) as life:
+        life.starting("looking at the database")
+        _look_at_database(settings, fresh_database)
         _serve(read, settings, life)
     return 0
+
+
+def _look_at_database(settings: Settings, fresh: bool) -> None:
+    """Refuse a damaged SQLite file before anything is written to it, or set it aside where that was asked for."""
+    from auroramon.care.copies import sqlite_file
+    from auroramon.care.restore import check_at_start
+    from auroramon.coordinator import utc_now
+
+    file = sqlite_file(settings.database_url)
+    if file is not None:
+        check_at_start(file, utc_now(), fresh=fresh)
 
 
 def _serve(read: Callable[[], Settings], settings: Settings, life: Lifeline) -> None:

@@ -11,18 +11,27 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.pool import NullPool
 
-from auroramon.errors import ConfigError, MissingPartError, NoDatabaseError, StoreBusyError, StoreError
+from auroramon.errors import (
+    ConfigError,
+    DamagedDatabaseError,
+    MissingPartError,
+    NoDatabaseError,
+    StoreBusyError,
+    StoreError,
+)
 from auroramon.store.codes import Codes
-from auroramon.store.place import obstacle
+from auroramon.store.place import obstacle, pending_restore
 
 _WRITER_LOCK = 0x6175726F  # "auro"
-_MALFORMED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+MALFORMED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _FOR_NOW = {
     sqlite3.SQLITE_BUSY,
     sqlite3.SQLITE_LOCKED,
@@ -104,11 +113,8 @@ class Database:
         said = str(error.orig).strip().splitlines()[0] if str(error.orig).strip() else type(error.orig).__name__
         if self.sqlite:
             code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF
-            if code in _MALFORMED:
-                return StoreError(
-                    f"{self.place} is not a database of auroramon or is damaged ({said}); it is left untouched: "
-                    "put it aside or restore a copy, then start again"
-                )
+            if code in MALFORMED:
+                return damaged(self.place, said)
             busy = code in _FOR_NOW
         else:
             # 08 connection, 40 serialisation, 53 resources (disk full), 55 lock not available, 57 shut down, 58 I/O
@@ -119,6 +125,15 @@ class Database:
         if busy:
             return StoreBusyError(f"{self.place} cannot be used for now: {said}")
         return StoreError(f"{self.place}: the database refused: {said}")
+
+
+def damaged(place: str, said: str) -> DamagedDatabaseError:
+    """Say that a database is malformed, and what helps."""
+    return DamagedDatabaseError(
+        f"{place} is not a database of auroramon or is damaged ({said}); it is left untouched: put the newest copy in "
+        "its place with `auroramon db restore`, or begin anew with `auroramon run --fresh-database`, it is kept",
+        said,
+    )
 
 
 def connect(url: str, *, create: bool, busy_timeout_s: float) -> Database:
@@ -171,6 +186,8 @@ def _connect_sqlite(url: URL, *, create: bool, busy_timeout_s: float) -> Databas
     path = Path(url.database).expanduser().absolute()
     if why := obstacle(path, write=create):
         raise ConfigError(why)
+    if pending_restore(path).exists():
+        raise StoreError(f"a restore of {path} was interrupted; finish it with `auroramon db restore`")
     if not path.exists():
         if not create:
             raise NoDatabaseError(f"there is no database at {path} yet: `auroramon run` or `backfill` makes it")
@@ -190,6 +207,22 @@ def _connect_sqlite(url: URL, *, create: bool, busy_timeout_s: float) -> Databas
     def begin(conn: Connection) -> None:
         writer = conn.get_execution_options().get("auroramon_writer", False)
         conn.exec_driver_sql("BEGIN IMMEDIATE" if writer else "BEGIN")
+
+    return Database(engine, str(path))
+
+
+def read_file(path: Path, busy_timeout_s: float = 30.0) -> Database:
+    """Give a SQLite file for reading only, whatever it holds; nothing is made where it is not."""
+    address = f"file:{quote(str(path.absolute()))}?mode=ro"
+    engine = create_engine(
+        "sqlite://",
+        creator=lambda: sqlite3.connect(address, uri=True, timeout=busy_timeout_s, isolation_level=None),
+        poolclass=NullPool,
+    )
+
+    @event.listens_for(engine, "begin")
+    def begin(conn: Connection) -> None:
+        conn.exec_driver_sql("BEGIN")
 
     return Database(engine, str(path))
 

@@ -9,6 +9,11 @@ from pathlib import Path
 ELSEWHERE = "give the permission, or name another place in [database] url"
 
 
+def pending_restore(file: Path) -> Path:
+    """Give where a checked copy waits to take the place of a database; it is there only during a restore."""
+    return file.with_name(file.name + ".restoring")
+
+
 def obstacle(file: Path, *, write: bool) -> str:
     """Say what keeps a database from being there, and what to do; "" where nothing does.
 

@@ -14,6 +14,7 @@ from tests.cli.conftest import Command, Winter
 
 SLOW = {"numpy", "sqlalchemy", "pydantic", "rich", "PIL", "onnxruntime", "matplotlib", "prometheus_client"}
 GROUPS = {
+    "db": ["backup", "check", "restore", "migrate", "vacuum"],
     "quarantine": ["list", "retry"],
     "camera": ["list", "preview"],
     "model": ["list", "show", "promote"],

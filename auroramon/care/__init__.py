@@ -1,0 +1,1 @@
+"""Looking after the database: whether it is sound, copies of it, and how a copy takes its place."""

@@ -1,0 +1,215 @@
+"""`auroramon db`: copies of the database, whether it is sound, and how a copy takes its place."""
+
+from __future__ import annotations
+
+import json
+from contextlib import closing
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from auroramon.cli.options import config_option, settings_of
+from auroramon.cli.params import counted
+from auroramon.errors import NoDatabaseError, StoreError
+
+if TYPE_CHECKING:
+    from auroramon.care.check import Verdict
+    from auroramon.config import Settings
+
+PG_DUMP = "copy it with `pg_dump --format=custom`, and put a copy back with `pg_restore --clean`"
+
+
+@click.group(short_help="Copy, check, restore, migrate and vacuum the database.")
+def db() -> None:
+    """Care for the database of labels. Where it is a SQLite file, everything here is done to that file."""
+
+
+@db.command()
+@click.option("--to", "folder", type=click.Path(path_type=Path, file_okay=False), help="Folder of the copies.")
+@click.option("--keep", type=click.IntRange(min=1), help="Copies that are kept.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@config_option
+def backup(config: Path | None, folder: Path | None, keep: int | None, as_json: bool) -> int:
+    """Copy the database beside the running daemon, check the copy, and drop the oldest copies.
+
+    Nothing is dropped, and no copy is kept, where what was copied is not sound.
+    """
+    from auroramon.care.backup import back_up
+    from auroramon.coordinator import utc_now
+
+    settings = settings_of(config)
+    source = _file(settings, PG_DUMP)
+    done = back_up(source, folder or _folder(settings, source), keep or settings.database.backup_keep, utc_now())
+    size = done.path.stat().st_size
+    if as_json:
+        dropped = [str(path) for path in done.dropped]
+        click.echo(json.dumps({"path": str(done.path), "bytes": size, "dropped": dropped} | _told(done.verdict)))
+        return 0
+    click.echo(f"{done.path}: {size / 1e6:.1f} MB, {_account(done.verdict)}; the copy is sound")
+    for path in done.dropped:
+        click.echo(f"{path} made room for it")
+    return 0
+
+
+@db.command()
+@click.argument("file", required=False, type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@config_option
+def check(config: Path | None, file: Path | None, as_json: bool) -> int:
+    """Read the whole database, or the copy FILE: pages, indices, references, and whether the files add up.
+
+    It may be in use meanwhile. Exit code 1 where anything is wrong.
+    """
+    verdict = _examined(settings_of(config), file)
+    if as_json:
+        click.echo(json.dumps({"place": verdict.place} | _told(verdict)))
+    elif verdict.sound:
+        click.echo(f"{verdict.place} is sound: {_account(verdict)}, schema {verdict.revision}")
+    else:
+        for fault in verdict.faults:
+            click.echo(f"{verdict.place}: {fault}")
+        click.echo("auroramon: stop the service, then: auroramon db restore", err=True)
+    return 0 if verdict.sound else 1
+
+
+@db.command()
+@click.argument("file", required=False, type=click.Path(path_type=Path, dir_okay=False))
+@config_option
+def restore(config: Path | None, file: Path | None) -> int:
+    """Put the copy FILE, or the newest one that is sound, in the place of the database.
+
+    The service must be stopped. The old database is kept beside it under a name with the time.
+    """
+    from auroramon.care.restore import finish, restore
+    from auroramon.coordinator import utc_now
+
+    settings = settings_of(config)
+    target = _file(settings, PG_DUMP)
+    finished = finish(target)
+    if finished is not None and file is None:
+        click.echo(f"{target} is the copy of the restore that was interrupted; what was there is now {finished}")
+        return 0
+    copy = file or _newest_sound(target, _folder(settings, target))
+    aside = restore(target, copy, utc_now())
+    click.echo(f"{target} is now a copy of {copy}" + (f"; what was there is now {aside}" if aside else ""))
+    click.echo("files that were labelled since that copy was made are labelled again by `auroramon backfill`")
+    return 0
+
+
+@db.command()
+@click.option("--no-copy", is_flag=True, help="Do not copy first; a database on a server is never copied.")
+@config_option
+def migrate(config: Path | None, no_copy: bool) -> int:
+    """Bring the schema up to date as `run` would, but with a checked copy first."""
+    from auroramon.care.backup import back_up
+    from auroramon.care.copies import sqlite_file
+    from auroramon.coordinator import utc_now
+    from auroramon.store.schema import REVISION
+    from auroramon.store.store import open_store
+
+    settings = settings_of(config)
+    source = sqlite_file(settings.database_url)
+    old = _revision(settings)
+    if old == REVISION:
+        click.echo(f"the schema is {REVISION}, that of this version: nothing to do")
+        return 0
+    if source is None and not no_copy:
+        raise StoreError(f"the database is kept by a server: {PG_DUMP}, then call this again with --no-copy")
+    if source is not None and not no_copy:
+        keep = settings.database.backup_keep
+        click.echo(f"copied to {back_up(source, _folder(settings, source), keep, utc_now()).path}")
+    open_store(settings.database_url, create=False).close()
+    click.echo(f"the schema was {old} and is now {REVISION}")
+    return 0
+
+
+@db.command()
+@config_option
+def vacuum(config: Path | None) -> int:
+    """Write the file anew without the holes that deleted rows left.
+
+    It needs as much free disk as the file is large. A daemon meanwhile keeps its labels in memory.
+    """
+    from auroramon.care.vacuum import vacuum
+
+    file = _file(settings_of(config), "PostgreSQL vacuums by itself (autovacuum)")
+    done = vacuum(file)
+    click.echo(f"{file}: {done.before / 1e6:.1f} MB before, {done.after / 1e6:.1f} MB now")
+    return 0
+
+
+def _file(settings: Settings, instead: str) -> Path:
+    """Give the SQLite file of the configuration.
+
+    Raises:
+        StoreError: a server keeps the database; `instead` says what to do there.
+    """
+    from auroramon.care.copies import sqlite_file
+
+    file = sqlite_file(settings.database_url)
+    if file is None:
+        raise StoreError(f"the database is no SQLite file: {instead}")
+    return file
+
+
+def _folder(settings: Settings, source: Path) -> Path:
+    from auroramon.care.backup import KEPT_BESIDE
+
+    return settings.database.backup_folder or source.parent / KEPT_BESIDE
+
+
+def _newest_sound(target: Path, folder: Path) -> Path:
+    """Give the newest copy that is sound; say which are not.
+
+    Raises:
+        StoreError: there is none.
+    """
+    from auroramon.care.backup import copies
+    from auroramon.care.check import examine_file
+
+    for copy in copies(target, folder):
+        verdict = examine_file(copy)
+        if verdict.sound:
+            return copy
+        click.echo(f"auroramon: {copy} is passed over: {verdict.faults[0]}", err=True)
+    raise StoreError(f"there is no sound copy of {target.name} in {folder}; name one: auroramon db restore FILE")
+
+
+def _examined(settings: Settings, file: Path | None) -> Verdict:
+    from auroramon.care.check import examine, examine_file
+    from auroramon.care.copies import sqlite_file
+    from auroramon.store.database import connect
+
+    file = file or sqlite_file(settings.database_url)
+    if file is not None:
+        if not file.exists():
+            raise NoDatabaseError(f"there is no database at {file} yet: `auroramon run` or `backfill` makes it")
+        return examine_file(file)
+    with closing(connect(settings.database_url, create=False, busy_timeout_s=30.0)) as database:
+        return examine(database)
+
+
+def _revision(settings: Settings) -> str:
+    """Give the revision of the schema without changing it.
+
+    Raises:
+        StoreError: there is no database of ours, or it is not sound.
+    """
+    verdict = _examined(settings, None)
+    if not verdict.sound:
+        raise StoreError(f"{verdict.place} is not sound ({verdict.faults[0]}): see `auroramon db check`")
+    return verdict.revision
+
+
+def _told(verdict: Verdict) -> dict[str, object]:
+    account = None if verdict.account is None else asdict(verdict.account)
+    return {"sound": verdict.sound, "faults": verdict.faults, "schema": verdict.revision, "files": account}
+
+
+def _account(verdict: Verdict) -> str:
+    files = verdict.account
+    assert files is not None  # noqa: S101 - a sound database was counted
+    ended = f"{files.labelled} labelled, {files.skipped} skipped, {files.quarantined} quarantined"
+    return f"{counted(files.seen, 'file')} ({ended}, {files.pending} pending)"

@@ -1,0 +1,106 @@
+"""`auroramon db`: what a technician types when the database needs care."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Command, Winter
+from tests.daemon import run
+
+
+def harm(winter: Winter) -> Path:
+    path = Path(winter.url.removeprefix("sqlite:///"))
+    with path.open("r+b") as file:
+        file.seek(8 * 4096)
+        file.write(b"\xa5" * 4096 * 20)
+    return path
+
+
+def test_a_backup_goes_beside_the_database_and_is_told(auroramon: Command, winter: Winter, tmp_path: Path) -> None:
+    said = auroramon("db", "backup", "-c", winter.config)
+    (copy,) = (tmp_path / "backups").iterdir()
+    assert said.code == 0
+    assert said.out.startswith(f"{copy}: ")
+    assert "363 files (360 labelled, 1 skipped, 1 quarantined, 1 pending); the copy is sound" in said.out
+    assert auroramon("db", "check", copy, "-c", winter.config).out.startswith(f"{copy} is sound: 363 files")
+
+
+def test_folder_and_number_of_copies_can_be_configured(auroramon: Command, winter: Winter, tmp_path: Path) -> None:
+    text = winter.config.read_text().replace("[server]", 'backup_folder = "usb/copies"\nbackup_keep = 1\n[server]')
+    winter.config.write_text(text)
+    told = json.loads(auroramon("db", "backup", "--json", "-c", winter.config).out)
+    assert Path(told["path"]).parent == tmp_path / "usb/copies"
+    assert (told["sound"], told["files"]["seen"], told["dropped"]) == (True, 363, [])
+    Path(told["path"]).rename(tmp_path / "usb/copies/labels-20250101T000000Z.sqlite")
+    dropped = json.loads(auroramon("db", "backup", "--json", "-c", winter.config).out)["dropped"]
+    assert dropped == [str(tmp_path / "usb/copies/labels-20250101T000000Z.sqlite")]
+
+
+def test_damage_is_said_with_what_to_do_and_exit_code_1(auroramon: Command, winter: Winter) -> None:
+    harm(winter)
+    said = auroramon("db", "check", "-c", winter.config)
+    assert said.code == 1
+    assert "auroramon db restore" in said.err
+    assert json.loads(auroramon("db", "check", "--json", "-c", winter.config).out)["sound"] is False
+
+
+def test_the_newest_sound_copy_is_restored(auroramon: Command, winter: Winter, tmp_path: Path) -> None:
+    auroramon("db", "backup", "-c", winter.config)
+    harm(winter)
+    (tmp_path / "backups/labels-20990101T000000Z.sqlite").write_bytes(b"newer, and no database")
+    said = auroramon("db", "restore", "-c", winter.config)
+    assert said.code == 0, said.err
+    assert "labels-20990101T000000Z.sqlite is passed over" in said.err
+    assert "what was there is now" in said.out
+    assert auroramon("db", "check", "-c", winter.config).code == 0
+    assert auroramon("labels", "--json", "-c", winter.config).code == 0
+
+
+def test_where_no_copy_is_a_name_is_asked_for(auroramon: Command, winter: Winter) -> None:
+    said = auroramon("db", "restore", "-c", winter.config)
+    assert (said.code, "name one: auroramon db restore FILE" in said.err) == (1, True)
+
+
+def test_a_schema_that_is_up_to_date_needs_nothing(auroramon: Command, winter: Winter, tmp_path: Path) -> None:
+    said = auroramon("db", "migrate", "-c", winter.config)
+    assert said.code == 0
+    assert "nothing to do" in said.out
+    assert not (tmp_path / "backups").exists()
+
+
+def test_vacuum_makes_the_file_small_again(auroramon: Command, winter: Winter) -> None:
+    path = winter.url.removeprefix("sqlite:///")
+    with closing(sqlite3.connect(path)) as conn:
+        conn.execute("CREATE TABLE gone AS SELECT zeroblob(3000000)")
+        conn.execute("DROP TABLE gone")
+        conn.commit()
+    said = auroramon("db", "vacuum", "-c", winter.config)
+    assert said.code == 0
+    assert Path(path).stat().st_size < 1_000_000
+    assert auroramon("db", "check", "-c", winter.config).code == 0
+
+
+@pytest.mark.parametrize("name", ["backup", "restore", "migrate", "vacuum"])
+def test_a_server_is_named_with_what_to_do_instead(auroramon: Command, tmp_path: Path, name: str) -> None:
+    config = tmp_path / "server.toml"
+    config.write_text('[database]\nurl = "postgresql://user:secret@127.0.0.1:9/x"\n')
+    said = auroramon("db", name, "-c", config)
+    assert said.code == 1
+    assert "secret" not in said.err
+    assert "pg_dump" in said.err or "vacuums by itself" in said.err or "cannot be used for now" in said.err
+
+
+def test_a_daemon_does_not_start_on_a_damaged_database_and_says_what_helps(winter: Winter) -> None:
+    path = harm(winter)
+    before = path.read_bytes()
+    said = run("run", "-c", winter.config, check=False)
+    assert said.returncode == 1
+    assert "is damaged" in said.stderr
+    assert "`auroramon db restore`" in said.stderr
+    assert "`auroramon run --fresh-database`" in said.stderr
+    assert path.read_bytes() == before
