@@ -44,11 +44,21 @@ def read_judged(folder: Path) -> FrameSet:
         LeakError: a copy or neighbour of one was learnt from, and the split had promised otherwise.
         ConfigError: there are no finished frames.
     """
-    judged = read_split(folder, "evaluate")
+    checked_leaks(folder)
+    return read_split(folder, "evaluate")
+
+
+def checked_leaks(folder: Path) -> Leaks:
+    """Count what leaks, where some of it may.
+
+    Raises:
+        LeakError: a copy or neighbour of a judged frame was learnt from, and the split had promised otherwise.
+        ConfigError: there are no finished frames.
+    """
     found = count_leaks(folder)
     if not found.none and promises(folder):
         raise LeakError(f"{folder}: {found}, though this split promises none: no figure is given")
-    return judged
+    return found
 
 
 def promises(folder: Path) -> bool:

@@ -4,27 +4,20 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Any
 
 import click
 import torch
 
-from auroramon.bundle import choose_precision, load_bundle
 from auroramon.errors import ConfigError
-from auroramon.types import LABELS
-from train import evaluate as evaluation
 from train.backbones import Embedder
-from train.cards import report_tables
 from train.commands.options import DEVICE, PROCESSES, RUN, TO, WORK
 from train.commands.progress import progress
 from train.divided import frames_of_manifest
 from train.frames import read_split
 from train.heads import compare_heads
-from train.leaks import read_judged
 from train.loop import Epoch, load_embedder
 from train.loop import fit as fit_network
-from train.model import build_bundle, export_graphs, graph_embed, judge_split, report_json
-from train.origin import origin_of
+from train.model import build_bundle, export_graphs, report_json
 from train.runfile import ManifestTable, Run, read_run
 from train.simulate import frames_of
 from train.simulate import simulate as draw_frames
@@ -56,7 +49,7 @@ def fit(run_file: Path, work: Path, device: str) -> None:
 def heads(run_file: Path, work: Path) -> None:
     """Compare the heads on the calibration cameras, cross-validated by camera."""
     run = read_run(run_file)
-    click.echo(compare_heads(run, _trained(run, work), _frames(run, work)))
+    click.echo(compare_heads(run, _trained(run, work), frames_of_run(run, work)))
 
 
 @click.command()
@@ -67,25 +60,6 @@ def export(run_file: Path, work: Path, to: Path | None) -> None:
     """Write the bundle of a trained run: graphs, head, golden frames, figures, card."""
     run = read_run(run_file)
     _export(run, work, to or work / run.name / "bundle")
-
-
-@click.command()
-@RUN
-@WORK
-@click.argument("bundle", type=click.Path(path_type=Path, exists=True, file_okay=False))
-@click.option("--json", "as_json", is_flag=True, help="JSON instead of Markdown.")
-@click.option("--precision", type=click.Choice(["auto", "float32", "int8"]), default="auto", show_default=True)
-def evaluate(run_file: Path, work: Path, bundle: Path, as_json: bool, precision: Any) -> None:
-    """Judge a bundle on the evaluation cameras of a run."""
-    run, model = read_run(run_file), load_bundle(bundle)
-    if model.preprocess != run.preprocess.spec() or model.labels != LABELS:
-        raise ConfigError(f"{bundle} prepares frames differently from {run_file}, or has other labels")
-    embed = graph_embed(model.graph(choose_precision(model, precision)), run.fit.threads)
-    folder = _frames(run, work)
-    frames, origin = read_judged(folder), origin_of(folder)
-    answers = judge_split(run, embed, model.head, frames)
-    figures = evaluation.report(answers, tuple(c.camera for c in frames.cameras), origin.split)
-    click.echo(report_json(figures) if as_json else report_tables(figures, origin.unit), nl=False)
 
 
 @click.command()
@@ -109,7 +83,7 @@ def model(run_file: Path, work: Path, processes: int, device: str, to: Path | No
     _export(run, work, to)
 
 
-def _frames(run: Run, work: Path) -> Path:
+def frames_of_run(run: Run, work: Path) -> Path:
     """Give the folder with a run's frames; those of a manifest are read and divided first."""
     if not isinstance(run.data, ManifestTable):
         return frames_of(work, run)
@@ -124,7 +98,7 @@ def _simulate(run: Run, work: Path, processes: int) -> Path:
 
 def _fit(run: Run, work: Path, device: str) -> Embedder:
     chosen = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
-    frames = read_split(_frames(run, work), "train")
+    frames = read_split(frames_of_run(run, work), "train")
     click.echo(f"{len(frames)} frames of {len(frames.cameras)} cameras, on {chosen}", err=True)
     return fit_network(work / run.name, run, frames, chosen, lambda epoch: _say_epoch(run, epoch))
 
@@ -144,7 +118,7 @@ def _trained(run: Run, work: Path) -> Embedder:
 
 
 def _export(run: Run, work: Path, to: Path) -> None:
-    frames = _frames(run, work)
+    frames = frames_of_run(run, work)
     graphs = export_graphs(_trained(run, work), run, frames, work / run.name)
     bundle, figures = build_bundle(run, graphs, frames, to, lambda line: click.echo(line, err=True))
     (work / run.name / "report.json").write_text(report_json(figures), encoding="utf-8")

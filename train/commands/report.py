@@ -1,0 +1,95 @@
+"""`evaluate` and `unknown`: what a bundle says of frames whose label is known."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from auroramon.bundle import choose_precision, load_bundle
+from auroramon.errors import ConfigError
+from auroramon.types import LABELS
+from train.cards import report_tables
+from train.commands.options import WORK
+from train.commands.progress import progress
+from train.commands.steps import frames_of_run
+from train.judged import Judged, judge, subject_of_manifest, subject_of_run
+from train.model import graph_embed
+from train.report import write_report
+from train.report.numbers import numbers_of, report_json
+from train.runfile import read_run
+from train.unknown import unknown_report, unknown_tables
+
+JUDGED = click.argument(
+    "judged", type=click.Path(path_type=Path, exists=True, dir_okay=False), metavar="RUN|MANIFEST"
+)  # fmt: skip
+BUNDLE = click.argument("bundle", type=click.Path(path_type=Path, exists=True, file_okay=False))
+JSON = click.option("--json", "as_json", is_flag=True, help="JSON instead of Markdown.")
+GATES = click.option(
+    "--gates/--no-gates",
+    default=True,
+    show_default=True,
+    help="Without, network and head alone, as the model card has it.",
+)
+PRECISION = click.option(
+    "--precision", type=click.Choice(["auto", "float32", "int8"]), default="auto", show_default=True
+)
+
+
+@click.command()
+@JUDGED
+@BUNDLE
+@WORK
+@JSON
+@PRECISION
+@GATES
+@click.option(
+    "--report", "to", type=click.Path(path_type=Path, file_okay=False),
+    help="Folder for report.html, with all figures and pictures in one file, and report.json.",
+)  # fmt: skip
+def evaluate(
+    judged: Path, bundle: Path, work: Path, as_json: bool, precision: Any, gates: bool, to: Path | None
+) -> None:
+    """Judge a bundle on the frames that a run keeps for it, or on those of a manifest (a CSV file).
+
+    Nothing may have been learnt from the frames of a manifest: that is not checked.
+    """
+    found = _judge(judged, bundle, work, precision, gates)
+    numbers = numbers_of(found)
+    if to is not None:
+        click.echo(f"report: {write_report(found, numbers, to)}", err=True)
+    text = report_json(numbers) if as_json else report_tables(numbers.head, numbers.unit)
+    click.echo(text, nl=False)
+
+
+@click.command()
+@JUDGED
+@BUNDLE
+@WORK
+@JSON
+@PRECISION
+def unknown(judged: Path, bundle: Path, work: Path, as_json: bool, precision: Any) -> None:
+    """Compare ways to tell what is no sky, on the frames of a run or a manifest."""
+    found = unknown_report(_judge(judged, bundle, work, precision, gates=True))
+    if found is None:
+        raise ConfigError(f"{judged} has no frames labelled `unknown`, or no others: there is nothing to compare")
+    click.echo(json.dumps(asdict(found), indent=1) + "\n" if as_json else unknown_tables(found), nl=False)
+
+
+def _judge(path: Path, folder: Path, work: Path, precision: Any, gates: bool) -> Judged:
+    bundle = load_bundle(folder)
+    if bundle.labels != LABELS:
+        raise ConfigError(f"{folder} has other labels than {', '.join(LABELS)}: its figures cannot be worked out here")
+    chosen = choose_precision(bundle, precision)
+    if path.suffix == ".csv":
+        with progress("frames read") as show:
+            subject = subject_of_manifest(path, work, show)
+    else:
+        run = read_run(path)
+        frames = frames_of_run(run, work)
+        with progress("cameras, for Sun and Moon") as show:
+            subject = subject_of_run(frames, run, show)
+    return judge(subject, bundle, chosen, graph_embed(bundle.graph(chosen), threads=2), gates)
