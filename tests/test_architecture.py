@@ -45,7 +45,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
 """From what imports nothing to what imports everything; within a layer, modules may import each other."""
 
 HEAVY = ("torch", "torchvision", "timm", "sklearn", "scipy", "cv2", "train")
-OPTIONAL = ("astropy", "h5py", "cdflib", "matplotlib", "psycopg", "distributed", "tensorrt", "tensorrt_rtx")
+OPTIONAL = ("astropy", "h5py", "cdflib", "matplotlib", "psycopg", "distributed", "tensorrt", "tensorrt_rtx", "cuda", "onnx")
 
 
 def layer_of(module: str) -> int | None:

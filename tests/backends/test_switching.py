@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -247,6 +248,26 @@ def test_auto_never_labels_with_an_engine_that_was_not_tried_on_the_card(
     assert (
         f"{manifest.plan} has not been tried on this GPU; `auroramon engine build` builds and tries it" in caplog.text
     )
+
+
+def test_auto_builds_beside_the_work_and_takes_the_engine_when_it_is_there(
+    tiny: ModelBundle, shop: EngineShop, runtime: ProcessorRuntime, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    built_beside = ProcessorRuntime()
+    replace(shop, runtime=built_beside).obtain(replace(CARD, driver="another"))
+    backend = choose_backend(tiny, wish(tmp_path, patience="beside"), only_rtx(runtime))
+    assert backend.name == "onnx"
+    assert "driver another instead of 550.54" in caplog.text
+    assert "its engine is being built beside, and taken when it is ready" in caplog.text
+    shop.obtain(CARD)  # what the process beside does where there is a card
+    deadline = time.monotonic() + 120
+    while backend.name == "onnx" and time.monotonic() < deadline:
+        backend.embed(tiny.golden.inputs)
+        time.sleep(0.05)
+    assert (backend.name, backend.fallback) == ("tensorrt", False)
+    assert runtime.built == ["sm89"]
+    backend.close()
 
 
 def test_auto_goes_on_with_onnx_where_the_engine_is_refused(
