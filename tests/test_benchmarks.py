@@ -59,3 +59,17 @@ def test_backends_prints_what_runs_here_and_says_what_is_not_measured() -> None:
     assert {cells[2] for cells in table if len(cells) == 10} == {"1", "8"}
     assert all(float(cells[3]) > 0 and " GFLOP/s" in cells[6] for cells in table if len(cells) == 10)
     assert "not measured: " in printed or "sm" in printed
+
+
+def test_labels_a_second_are_printed_with_their_stages() -> None:
+    printed = run("relabel", "--frames", "3000")
+    assert "3000 labels committed in " in printed
+    assert "us a frame: read " in printed
+
+
+def test_the_worth_of_labels_is_printed_with_n_and_interval() -> None:
+    small = ("--cameras", "1", "--labelled-nights", "1", "--nights", "2", "--frames", "8", "--size", "64")
+    printed = run("adapt", "auroramon/models/simsky-1", *small, "--rounds", "2", "--per-class", "1")
+    assert "judged on 2 others of each, 16 frames, 2 rounds" in printed
+    (row,) = rows(printed, "1")
+    assert row[3].count("to") == 1
