@@ -239,6 +239,17 @@ def log_of(machine: Machine) -> str:
     return (machine.var / "log/backfill.log").read_text()
 
 
+@pytest.mark.timeout(120)
+def test_a_copy_of_the_database_is_made_by_its_unit(machine: Machine) -> None:
+    if count(machine) < 0:
+        machine.call("systemctl", "start", "auroramon")
+        machine.call("systemctl", "stop", "auroramon")
+    machine.call("systemctl", "start", "auroramon-backup")  # returns when the copy is made and verified
+    assert machine.show("auroramon-backup", "Result") == "success"
+    copies = list((machine.var / "lib/auroramon/backups").iterdir())
+    assert [copy.stat().st_mode & 0o777 for copy in copies] == [0o640]
+
+
 @pytest.mark.timeout(180)
 def test_the_postgresql_drop_in_hands_over_the_password_as_a_credential(machine: Machine, tmp_path: Path) -> None:
     if find_program("pg_ctl") is None:
