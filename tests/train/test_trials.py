@@ -78,6 +78,7 @@ def test_oath_gives_the_figure_without_leaks_first_and_a_bundle(oath: Path, tmp_
     assert said.index("1 of 4 parts") < said.index("1 published random split")
     figures = json.loads((tmp_path / "results/figures.json").read_text())
     assert [item["apart"] for item in figures] == [True, False]
+    assert "Blocks of at least 8 consecutive frames" in (tmp_path / "results/report.html").read_text()
     bundle = load_bundle(tmp_path / "results/bundle")
     assert bundle.labels == LABELS
     assert "Blocks of at least 8 consecutive frames, part 1 of 4" in bundle.provenance.data

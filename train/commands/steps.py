@@ -18,6 +18,8 @@ from train.heads import compare_heads
 from train.loop import Epoch, load_embedder
 from train.loop import fit as fit_network
 from train.model import build_bundle, export_graphs, report_json
+from train.origin import origin_of
+from train.record import write_record
 from train.runfile import ManifestTable, Run, read_run
 from train.simulate import frames_of
 from train.simulate import simulate as draw_frames
@@ -98,7 +100,9 @@ def _simulate(run: Run, work: Path, processes: int) -> Path:
 
 def _fit(run: Run, work: Path, device: str) -> Embedder:
     chosen = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
-    frames = read_split(frames_of_run(run, work), "train")
+    folder = frames_of_run(run, work)
+    frames = read_split(folder, "train")
+    write_record(work / run.name, run, origin_of(folder), chosen)
     click.echo(f"{len(frames)} frames of {len(frames.cameras)} cameras, on {chosen}", err=True)
     return fit_network(work / run.name, run, frames, chosen, lambda epoch: _say_epoch(run, epoch))
 

@@ -15,11 +15,14 @@ from auroramon.errors import ConfigError
 from train.commands.options import DEVICE, WORK
 from train.commands.progress import progress
 from train.compare import compare_table, same_budget
+from train.judged import judge, subject_of_run
 from train.loop import Epoch, load_embedder
 from train.manifest import read_manifest, write_manifest
-from train.model import build_bundle, export_graphs
+from train.model import build_bundle, export_graphs, graph_embed
 from train.oath import oath_table, oath_trials, split_figures
 from train.oath_layout import is_simulated, oath_rows
+from train.report import write_report
+from train.report.numbers import numbers_of
 from train.runfile import Run, read_run
 from train.trial import Bench, make_trial
 
@@ -60,9 +63,13 @@ def oath(
     graphs = export_graphs(
         load_embedder(work / first.run.name, first.run), first.run, first.frames, work / first.run.name
     )
-    build_bundle(first.run, graphs, first.frames, to / "bundle", lambda line: click.echo(line, err=True))
+    bundle, _ = build_bundle(first.run, graphs, first.frames, to / "bundle", lambda line: click.echo(line, err=True))
+    with progress("frames judged") as show:
+        subject = subject_of_run(first.frames, first.run, show)
+    judged = judge(subject, bundle, "float32", graph_embed(bundle.graph("float32"), first.run.fit.threads))
+    write_report(judged, numbers_of(judged), to)
     click.echo(text)
-    click.echo(f"table, figures and bundle are in {to}")
+    click.echo(f"table, figures, report.html and bundle are in {to}")
 
 
 def _pooled_words(run: Run, folds: int) -> str:
