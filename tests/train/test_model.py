@@ -85,7 +85,6 @@ def test_a_run_becomes_a_bundle_that_serves(run_file: Path, run: Run, work: Path
     assert f"{100 * figures['accuracy']['value']:.1f} %" in (to / "MODEL_CARD.md").read_text()
     assert "| balanced accuracy |" in train("evaluate", run_file, to, "--work", work)
     assert "exists already" in refused("model", run_file, "--work", work, "--to", to)
-    assert "| the bundle's distance |" in train("unknown", run_file, to, "--work", work)
 
 
 @pytest.mark.parametrize(

@@ -18,15 +18,20 @@ from sklearn.metrics import roc_auc_score
 from auroramon.bundle import default_bundle, load_bundle
 from auroramon.fit import Examples
 from auroramon.types import LABELS
+from tests.train.oath_folder import oath_manifest, write_oath
 from train.commands import main
 from train.conditions import unknown_conditions
+from train.divided import frames_of_manifest
 from train.evaluate import Answers
 from train.frames import CameraFrames, FrameSet
-from train.judged import Facts, Judged, Subject
+from train.judged import Facts, Judged, Subject, judge, subject_of_run
 from train.leaks import Leaks
+from train.model import graph_embed
 from train.origin import Origin
 from train.report import write_report
 from train.report.numbers import embedding_map, numbers_of, report_json, risk_curve, wrong_frames
+from train.report.page import page
+from train.runfile import ManifestTable, Run
 from train.unknown import detectors, unknown_report, unknown_tables
 
 EACH = 40  # frames of each of 3 cameras
@@ -264,3 +269,25 @@ def test_a_list_of_labelled_files_becomes_a_report(tmp_path: Path) -> None:
         main, ["unknown", *map(str, [tmp_path / "labels.csv", default_bundle(), "--work", tmp_path / "work"])]
     )
     assert "no sky (n = 3)" in compared.stdout
+
+
+@pytest.mark.parametrize(("split", "apart"), [("blocks", True), ("published", False)])
+def test_an_oath_folder_is_judged_by_blocks_and_a_published_split_is_said_to_leak(
+    split: str, apart: bool, run: Run, tmp_path: Path
+) -> None:
+    write_oath(tmp_path / "oath_v1.1", runs=48, length=4)
+    oath_manifest(tmp_path / "oath_v1.1", tmp_path / "oath.csv")
+    table = {"manifest": "oath.csv", "split": split, "seed": 1, "part": 0, "parts": 4, "block": 8, "gap": 1}
+    listed = run.model_copy(update={"data": ManifestTable.model_validate(table)})
+    listed = listed.model_copy(update={"head": run.head.model_copy(update={"fit_on": "train"})})
+    folder = frames_of_manifest(tmp_path, listed, lambda *_: None)
+    subject = subject_of_run(folder, listed, lambda *_: None)
+    bundle = load_bundle(default_bundle())
+    found = judge(subject, bundle, "float32", graph_embed(bundle.graph("float32"), 1), with_gates=False)
+    numbers = numbers_of(found)
+    assert (numbers.unit, numbers.apart, numbers.cameras) == ("block", apart, 1)
+    assert numbers.units > 3
+    assert numbers.neighbours is not None
+    assert (numbers.neighbours == 0) is apart
+    assert found.bank is not None
+    assert ("This split leaks" in page(found, numbers)) is not apart
