@@ -17,7 +17,8 @@ GROUPS = {
     "db": ["backup", "check", "restore", "migrate", "vacuum"],
     "quarantine": ["list", "retry"],
     "camera": ["list", "preview"],
-    "model": ["list", "show", "promote"],
+    "model": ["list", "show", "compare", "promote"],
+    "review": ["import", "queue", "list", "export"],
     "config": ["show", "check"],
 }
 EVERY = [[name, *sub] for name in COMMANDS for sub in ([[s] for s in GROUPS[name]] if name in GROUPS else [[]])]
