@@ -95,12 +95,13 @@ class TensorRTRuntime:
             raise EngineError(f"{self._name} refuses the graph: {words(parser.get_error(0).desc())}")
         config = builder.create_builder_config()
         self._profiles(builder, network, config)
+        if hasattr(trt.BuilderFlag, "TF32"):  # float32 is asked for by name only where it must be exact
+            config.clear_flag(trt.BuilderFlag.TF32)
         if hasattr(trt, "ComputeCapability"):
             config.num_compute_capabilities = 1
             config.set_compute_capability(getattr(trt.ComputeCapability, target.upper()), 0)
             keeps = False  # TensorRT for RTX measures on the card when it first runs there, not while it builds
         else:
-            config.clear_flag(trt.BuilderFlag.TF32)  # float32 is asked for by name only where it must be exact
             keeps = bool(config.set_timing_cache(config.create_timing_cache(timings), False))
         config.progress_monitor = monitor(trt, progress)
         self._log.heard.clear()

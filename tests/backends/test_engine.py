@@ -46,6 +46,7 @@ def test_the_plan_is_the_library_s_own_and_the_manifest_stands_beside_it(shop: E
     assert plan.name.startswith("tiny-1-sm89-fp16-tensorrt_rtx-")
     assert read_manifest(plan.with_suffix(".json")) == manifest
     assert cache.kernels(manifest) == b"compiled late"
+    assert cache.timings(manifest.key) == b"t"
     assert not list(cache.folder.glob("*.new"))
 
 
