@@ -77,6 +77,12 @@ def _trained_features(work: Path, run: Run) -> dict[str, Tensor] | None:
     return {name[9:]: value for name, value in held.items() if name.startswith("features.")}
 
 
+def seconds_trained(folder: Path) -> float:
+    """Give how long the epochs of a run took, stops in between left out."""
+    with (folder / CURVE).open(newline="", encoding="utf-8") as file:
+        return sum(float(row["seconds"]) for row in csv.DictReader(file))
+
+
 def load_embedder(folder: Path, run: Run) -> Embedder:
     """Give the network that `fit` left in a folder."""
     net = build_embedder(run.network.backbone, len(run.preprocess.channels), run.network.width)

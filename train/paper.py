@@ -19,7 +19,7 @@ from train.embed import Embed, embed_frames, torch_embed
 from train.features import feature_recipe, file_embed
 from train.frames import FrameSet, read_split
 from train.leaks import Leaks, count_leaks, read_judged
-from train.loop import fit
+from train.loop import fit, seconds_trained
 from train.origin import origin_of
 from train.record import write_record
 from train.runfile import Run, read_run
@@ -148,9 +148,8 @@ def _trained(
     folder = frames_of_manifest(bench.work, run, bench.read)
     learnt, judged = read_split(folder, "train"), read_judged(folder)
     write_record(bench.work / run.name, run, origin_of(folder), bench.device)
-    begun = time.perf_counter()
     net = fit(bench.work / run.name, run, learnt, bench.device, lambda epoch: bench.said(run, epoch))
-    seconds, leaks = time.perf_counter() - begun, count_leaks(folder)
+    seconds, leaks = seconds_trained(bench.work / run.name), count_leaks(folder)
     embedded = _Embedded.of(run, torch_embed(net, bench.device), learnt, judged)
     for model in models:
         yield FoldResult(model, split, fold, embedded.right(model.head, run), units(judged), leaks, seconds)

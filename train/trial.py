@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +13,7 @@ from train.embed import torch_embed
 from train.evaluate import Answers, Figure, Report, report
 from train.frames import FrameSet, read_split
 from train.leaks import Leaks, count_leaks, read_judged
-from train.loop import Epoch, fit
+from train.loop import Epoch, fit, seconds_trained
 from train.model import fit_head, head_examples, judge_split
 from train.origin import Origin, origin_of
 from train.record import write_record
@@ -56,9 +55,8 @@ def make_trial(bench: Bench, run: Run) -> Trial:
     folder = frames_of_manifest(bench.work, run, bench.read)
     origin, learnt = origin_of(folder), read_split(folder, "train")
     write_record(bench.work / run.name, run, origin, bench.device)
-    begun = time.perf_counter()
     net = fit(bench.work / run.name, run, learnt, bench.device, lambda epoch: bench.said(run, epoch))
-    seconds = time.perf_counter() - begun
+    seconds = seconds_trained(bench.work / run.name)
     embed = torch_embed(net, bench.device)
     head = fit_head(run.head, *head_examples(run, embed, folder))
     judged = read_judged(folder)

@@ -15,7 +15,7 @@ import torch
 
 from auroramon.errors import ConfigError
 from train.frames import read_split
-from train.loop import Epoch, fit, input_size, learning_rate, load_embedder
+from train.loop import Epoch, fit, input_size, learning_rate, load_embedder, seconds_trained
 from train.runfile import Run
 
 
@@ -79,6 +79,7 @@ def test_a_killed_training_goes_on_and_ends_as_if_nothing_had_happened(
     assert 0 < len(lines) < 15
     fit(tmp_path / "whole", fifteen, train, "cpu", lambda _: None)
     assert same(weights(tmp_path / "killed"), weights(tmp_path / "whole"))
+    assert seconds_trained(tmp_path / "killed") > sum(line.seconds for line in lines) - 0.1
     with curve.open(newline="") as file:
         assert [int(row["epoch"]) for row in csv.DictReader(file)] == list(range(1, 16))
 
