@@ -13,6 +13,7 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -165,6 +166,46 @@ class LogSettings(_Table):
     level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severity that is logged")
 
 
+class EventSettings(_Table):
+    """When aurora counts as an event, and who is told of it while it happens."""
+
+    arc: float = Field(0.5, ge=0, le=1, description="Least confidence of an arc that counts as aurora")
+    diffuse: float = Field(0.5, ge=0, le=1, description="The same for diffuse aurora")
+    discrete: float = Field(0.5, ge=0, le=1, description="The same for discrete aurora")
+    frames: int = Field(3, ge=1, le=1000, description="So many consecutive frames begin an event, and so many end it")
+    gap_s: float = Field(600.0, gt=0, description="Frames further apart than this are not consecutive, seconds")
+    cooldown_s: float = Field(900.0, ge=0, description="After news of an event, none of the camera's next for so long")
+    mqtt: str = Field(
+        "",
+        description="Broker that is told, such as mqtts://user:password@broker:8883/auroramon: the path is the topic, "
+        "and the camera's name is added to it; empty: none",
+    )
+    webhook: str = Field("", description="Address that gets a POST of JSON, http:// or https://; empty: none")
+    timeout_s: float = Field(10.0, gt=0, le=300, description="How long a broker or webhook may take, seconds")
+
+    @field_validator("mqtt")
+    @classmethod
+    def _broker(cls, value: str) -> str:
+        return _address(value, ("mqtt", "mqtts"), "mqtt://broker:1883/topic")
+
+    @field_validator("webhook")
+    @classmethod
+    def _hook(cls, value: str) -> str:
+        return _address(value, ("http", "https"), "https://example.org/aurora")
+
+
+def _address(value: str, schemes: tuple[str, ...], example: str) -> str:
+    """Refuse an address that nobody could be reached at."""
+    try:
+        parts = urlsplit(value)
+        usable = parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if value and not usable:
+        raise ValueError(f"must look like {example}")
+    return value
+
+
 class SlurmSettings(_Table):
     jobs: int = Field(0, ge=0, description="Jobs to submit for `backfill --cluster slurm`; each starts its workers")
     queue: str = Field("", description="Partition; empty: the cluster's default")
@@ -194,6 +235,7 @@ class Settings(BaseSettings):
     model: ModelSettings = ModelSettings()
     paths: PathSettings = PathSettings()
     watch: WatchSettings = WatchSettings()
+    events: EventSettings = EventSettings()
     log: LogSettings = LogSettings()
     cluster: ClusterSettings = ClusterSettings()
 

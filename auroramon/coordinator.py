@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
@@ -41,15 +41,22 @@ class Coordinator:
         job: the run they belong to.
         metrics: counted after each commit; None in a backfill, whose frames are history.
         clock: the time now, aware UTC.
+        news: told of what was labelled, after the commit; must return at once.
     """
 
     def __init__(
-        self, store: Store, job: Job, metrics: Metrics | None, clock: Callable[[], datetime] = utc_now
+        self,
+        store: Store,
+        job: Job,
+        metrics: Metrics | None,
+        clock: Callable[[], datetime] = utc_now,
+        news: Callable[[Sequence[LabelRecord]], None] | None = None,
     ) -> None:
         self.store = store
         self.job = job
         self._metrics = metrics
         self._clock = clock
+        self._news = news
         self._kept: list[FileOutcome] = []
 
     @property
@@ -84,6 +91,8 @@ class Coordinator:
             self._tell(done)
             if self._metrics is not None:
                 self._metrics.count_commit(part, done)
+            if self._news is not None and done.records:
+                self._news(done.records)
             files += done.files
             records += done.records
         return Committed(tuple(files), tuple(records))

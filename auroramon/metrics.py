@@ -89,6 +89,10 @@ class Metrics:
         self.store_failures = Counter(
             "auroramon_database_failures_total", "Transactions that failed and were kept for later.", registry=registry
         )
+        self.publications = Counter(
+            "auroramon_publications_total", "News of events, by where they went and what became of them.",
+            ["to", "result"], registry=registry,
+        )  # fmt: skip
         self.sun = Gauge(
             "auroramon_camera_sun_altitude_degrees", "Altitude of the Sun's centre, degrees, without refraction.",
             ["camera"], registry=registry,

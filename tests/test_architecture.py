@@ -14,7 +14,20 @@ PACKAGE = Path(__file__).resolve().parent.parent / "auroramon"
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("types", "errors"),
     ("ports", "preprocess", "config", "mistakes", "sim"),
-    ("times", "places", "disc", "gates", "masks", "preview", "bundle", "bundle_writing", "heads", "sky", "cameras"),
+    (
+        "times",
+        "places",
+        "disc",
+        "gates",
+        "masks",
+        "preview",
+        "bundle",
+        "bundle_writing",
+        "heads",
+        "sky",
+        "cameras",
+        "events",
+    ),
     ("readers", "backends", "sources", "store", "executors"),
     ("metrics", "labeller", "archive", "fit", "adapt", "gain"),
     (
@@ -39,13 +52,26 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "reference",
         "demo",
         "care",
+        "publish",
+        "herald",
     ),
     ("cli", "__main__"),
 )
 """From what imports nothing to what imports everything; within a layer, modules may import each other."""
 
 HEAVY = ("torch", "torchvision", "timm", "sklearn", "scipy", "cv2", "train")
-OPTIONAL = ("astropy", "h5py", "cdflib", "matplotlib", "psycopg", "distributed", "tensorrt", "tensorrt_rtx", "cuda", "onnx")
+OPTIONAL = (
+    "astropy",
+    "h5py",
+    "cdflib",
+    "matplotlib",
+    "psycopg", "paho",
+    "distributed",
+    "tensorrt",
+    "tensorrt_rtx",
+    "cuda",
+    "onnx",
+)
 
 
 def layer_of(module: str) -> int | None:

@@ -19,6 +19,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "classify": ("classify:classify", "Label files without a database."),
     "labels": ("labels:labels", "Print labels from the database."),
     "occurrence": ("occurrence:occurrence", "Count when the aurora was there, with every denominator."),
+    "events": ("events:events", "List when there was aurora: one line for each event."),
     "status": ("status:status", "Say how the station is: files, backlog, last frames."),
     "doctor": ("doctor:doctor", "Say what is wrong with this station, or soon will be, and what to do."),
     "db": ("db:db", "Copy, check, restore, migrate and vacuum the database."),

@@ -65,10 +65,12 @@ def _look_at_database(settings: Settings, fresh: bool) -> None:
 def _serve(read: Callable[[], Settings], settings: Settings, life: Lifeline) -> None:
     """Make the parts, join them, and work until a signal ends it."""
     from auroramon.assemble import live_threads, make_labeller
+    from auroramon.cli.events import couriers, rules_of
     from auroramon.cli.job import begin
     from auroramon.cli.live import Reloader, isolated, say_what_is_watched, show
     from auroramon.coordinator import Coordinator
     from auroramon.executors.inline import InlineExecutor
+    from auroramon.herald import Herald
     from auroramon.server import StatusServer
     from auroramon.service import Parts, Service
 
@@ -83,10 +85,11 @@ def _serve(read: Callable[[], Settings], settings: Settings, life: Lifeline) -> 
     metrics.show_newest(store.camera_status())
     if store.folder is not None:
         metrics.watch_disk(store.folder)
+    herald = Herald(store, rules_of(settings), couriers(settings, metrics), settings.events)
     service = Service(
         Parts(
             watch,
-            Coordinator(store, job, metrics),
+            Coordinator(store, job, metrics, news=herald.notice),
             InlineExecutor(labeller, labeller.backend.close),
             isolated(settings),
             metrics,
@@ -95,7 +98,7 @@ def _serve(read: Callable[[], Settings], settings: Settings, life: Lifeline) -> 
     metrics.follow(watch.state, service.health)
     server = StatusServer(settings.server.listen, metrics.page, service.health) if settings.server.listen else None
     try:
-        with Reloader(read, settings, service, metrics, life) as reloader:
+        with herald, Reloader(read, settings, service, metrics, life) as reloader:
             if not _at_a_terminal():
                 signal.signal(signal.SIGHUP, lambda *_: reloader.ask())
             say_what_is_watched(settings, labeller, server.address if server else "")

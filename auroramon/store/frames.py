@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Table, bindparam, delete, select, tuple_, upd
 from auroramon.sky import observing_night
 from auroramon.store.codes import Codes, label_codes
 from auroramon.store.encoding import day_number, epoch, pack, scaled
+from auroramon.store.events import count_change, count_change_of_files
 from auroramon.store.ledger import FileRow
 from auroramon.store.results import Source
 from auroramon.store.schema import (
@@ -105,6 +106,7 @@ def write(
     lost = [] if kept is None else [frame for frame in offered if frame.key not in kept]
     fresh = [frame for frame in offered if (kept is None or frame.key in kept) and frame.key not in labelled]
     _insert_labels(conn, codes, author, fresh)
+    count_change(conn, [(frame.identity[0], frame.night) for frame in fresh])
     return Written(
         records=tuple(frame.record for frame in fresh),
         new_by_file=Counter(frame.file.id for frame in fresh),
@@ -179,6 +181,7 @@ def _forget(conn: Connection, done_before: Sequence[FileRow], offered: Sequence[
         .where(files.c.state.in_([LABELLED, SKIPPED]))
         .values(state=PENDING, tries=0)
     )
+    count_change_of_files(conn, stale)
     for table in (labels, embeddings, frames):
         conn.execute(delete(table).where(table.c.file_id.in_(stale)))
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Literal
 
+from auroramon.events import EventRules
 from auroramon.types import FileStat, LabelRecord, Outcome
 
 Source = Literal["live", "backfill", "relabel"]
@@ -152,3 +153,18 @@ class FrameKey:
 
     file_id: int
     frame_index: int
+
+
+@dataclass(frozen=True, slots=True)
+class AuroraEvent:
+    """When a camera saw aurora without a break."""
+
+    camera: str
+    night: date
+    begun: datetime  # start of its first frame of aurora, aware UTC
+    ended: datetime  # start of its last
+    over: bool  # frames without aurora, or a gap, came after it
+    label: str  # the kind that most of its frames show
+    confidence: float  # the highest of these frames, 0..1
+    frames: int  # of aurora
+    rules: EventRules  # that it was found by

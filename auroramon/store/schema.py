@@ -27,7 +27,7 @@ from sqlalchemy import (
 
 from auroramon.types import LABELS, UNKNOWN
 
-REVISION = "0001"
+REVISION = "0002"
 """The newest migration. A database that says otherwise is upgraded, or refused if this is unknown to it."""
 
 PENDING, LABELLED, SKIPPED, QUARANTINED = 0, 1, 2, 3
@@ -241,6 +241,41 @@ expected = Table(
     Column("hour", Integer, primary_key=True, autoincrement=False),  # hours since 1970-01-01T00Z
     Column("frames", Float(53), nullable=False),  # dark seconds / cadence
     Column("sun_below", SmallInteger, nullable=False),  # hundredths of a degree, as it was when counted
+    ForeignKeyConstraint(["camera_id", "night"], ["nights.camera_id", "nights.night"]),
+    **_CLUSTERED,
+)
+
+event_rules = Table(
+    "event_rules",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("rules", Text, nullable=False, unique=True),  # JSON: thresholds by label, frames, gap_s
+)
+
+event_nights = Table(
+    "event_nights",
+    metadata,
+    Column("camera_id", Integer, primary_key=True, autoincrement=False),
+    Column("night", Integer, primary_key=True, autoincrement=False),
+    Column("changes", Integer, nullable=False),  # counted up with each change of a label of the night
+    Column("derived", Integer),  # the count that its events are of; NULL: none yet
+    Column("rules_id", Integer, ForeignKey("event_rules.id")),  # the rules that its events are of
+    ForeignKeyConstraint(["camera_id", "night"], ["nights.camera_id", "nights.night"]),
+    **_CLUSTERED,
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("camera_id", Integer, primary_key=True, autoincrement=False),
+    Column("night", Integer, primary_key=True, autoincrement=False),
+    Column("begun", Float(53), primary_key=True, autoincrement=False),  # start of its first frame of aurora
+    Column("ended", Float(53), nullable=False),  # start of its last frame of aurora
+    Column("is_over", SmallInteger, nullable=False),  # 1: frames without aurora, or a gap, came after it
+    Column("label_id", Integer, ForeignKey("label_names.id"), nullable=False),
+    Column("confidence", Integer, nullable=False),  # millionths
+    Column("frames", Integer, nullable=False),
+    Column("rules_id", Integer, ForeignKey("event_rules.id"), nullable=False),
     ForeignKeyConstraint(["camera_id", "night"], ["nights.camera_id", "nights.night"]),
     **_CLUSTERED,
 )

@@ -21,12 +21,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from auroramon.events import EventRules
 from auroramon.store import (
     accounts,
     awaited,
     candidates,
     commit,
     comparison,
+    events,
     expectation,
     ledger,
     queries,
@@ -44,6 +46,7 @@ from auroramon.store.frames import Author
 from auroramon.store.migrate import upgrade
 from auroramon.store.relabel import EmbeddingBatch, GateWord, JudgedBatch, Which
 from auroramon.store.results import (
+    AuroraEvent,
     By,
     CameraPlace,
     CameraStatus,
@@ -434,6 +437,35 @@ class Store:
         """
         with self._db.reading() as conn:
             return queries.occurrence(conn, by, since=since, until=until, camera=camera)
+
+    def derive_events(self, rules: EventRules, since: datetime | None = None, camera: str | None = None) -> int:
+        """Bring the events of every night whose labels or rules have changed up to date; give the number of nights.
+
+        With `since` only nights that end after it. May be called again, and by several processes: the events are a
+        function of labels and rules.
+        """
+        with self._db.writing() as conn:
+            number = events.rules_number(conn, rules)
+        with self._db.reading() as conn:
+            due = events.due_nights(conn, number, None if since is None else epoch(since), camera)
+        for night in due:
+            with self._db.reading() as conn:
+                derived = events.look_at(conn, night, rules)
+            with self._db.writing() as conn:
+                events.write(conn, self._db.codes, derived, number)  # where labels changed meanwhile, it stays due
+        return len(due)
+
+    def events(
+        self,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        camera: str | None = None,
+        label: str | None = None,
+    ) -> list[AuroraEvent]:
+        """Give the events that touch a span of time, by their beginning, as `derive_events` left them."""
+        with self._db.reading() as conn:
+            return events.read(conn, since, until, camera, label)
 
     def update_expected(self, now: datetime, watched: Iterable[str] = ()) -> None:
         """Count the frames that should have come until now, for the `missing` of the occurrence views.

@@ -98,7 +98,19 @@ LEFT JOIN cameras AS c ON c.id = f.camera_id
 COUNTS = (*LABEL_CODES, "other")
 """Columns of the occurrence views, in order; `other` counts labels that only some other model knows."""
 
+_EVENTS = """
+CREATE VIEW aurora_events AS
+SELECT c.name AS camera, {night} AS night, e.begun AS begun_utc, e.ended AS ended_utc, {begun} AS begun_iso,
+       {ended} AS ended_iso, n.name AS label, CAST(e.confidence AS DOUBLE PRECISION) / 1000000 AS confidence, e.frames,
+       e.is_over, r.rules
+FROM events AS e
+JOIN cameras AS c ON c.id = e.camera_id
+JOIN label_names AS n ON n.id = e.label_id
+JOIN event_rules AS r ON r.id = e.rules_id
+"""
+
 NAMES = (
+    "aurora_events",
     "file_states",
     "occurrence_hourly",
     "occurrence_nightly",
@@ -119,7 +131,17 @@ def statements(dialect: str) -> list[str]:
         _occurrence_view("occurrence_hourly", f"{_hour_iso(sqlite)} AS hour, p.hour * 3600 AS hour_utc", "p.hour"),
         _occurrence_view("occurrence_nightly", f"{night_iso(sqlite, 'p.night')} AS night", "p.night"),
         _FILES,
+        _EVENTS.format(
+            night=night_iso(sqlite, "e.night"), begun=time_iso(sqlite, "e.begun"), ended=time_iso(sqlite, "e.ended")
+        ),
     ]
+
+
+def time_iso(sqlite: bool, column: str) -> str:
+    """Give the SQL for a time to the millisecond, written 2026-01-31T22:00:00.250Z."""
+    if sqlite:
+        return f"strftime('%Y-%m-%dT%H:%M:%fZ', {column}, 'unixepoch')"
+    return f"to_char(to_timestamp({column}) AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')"
 
 
 def night_iso(sqlite: bool, column: str) -> str:
@@ -141,12 +163,8 @@ def _cases(column: str, codes: dict[str, int]) -> str:
 
 
 def _labels_view(sqlite: bool) -> str:
-    if sqlite:
-        time_iso = "strftime('%Y-%m-%dT%H:%M:%fZ', q.time_utc, 'unixepoch')"
-    else:
-        time_iso = "to_char(to_timestamp(q.time_utc) AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')"
     return _LABELS.format(
-        time_iso=time_iso,
+        time_iso=time_iso(sqlite, "q.time_utc"),
         night=night_iso(sqlite, "q.night"),
         time_source=_cases("q.time_source", TIME_SOURCES),
         source=_cases("q.source", SOURCES),
