@@ -18,6 +18,7 @@ GROUPS = {
     "quarantine": ["list", "retry"],
     "camera": ["list", "preview"],
     "model": ["list", "show", "compare", "promote"],
+    "engine": ["build", "list", "verify", "clean"],
     "review": ["import", "queue", "list", "export"],
     "config": ["show", "check"],
 }
