@@ -42,3 +42,12 @@ def test_an_address_that_nobody_can_be_reached_at_is_refused(auroramon: Command,
     said = auroramon("events", "-c", winter.config)
     assert said.code == 2
     assert "must look like mqtt://broker:1883/topic" in said.err
+
+
+def test_the_password_of_a_broker_is_not_shown(auroramon: Command, winter: Winter) -> None:
+    configure(winter, 'mqtt = "mqtts://station:geheim@broker.example:8883/sky"')
+    for words in (("config", "show"), ("config", "show", "--json")):
+        said = auroramon(*words, "-c", winter.config)
+        assert said.code == 0
+        assert "broker.example" in said.out
+        assert "geheim" not in said.out
