@@ -63,7 +63,7 @@ def _split_table(split: PaperSplit, results: Sequence[FoldResult], simulated: bo
 def _line(model: PaperModel, results: Sequence[FoldResult], simulated: bool) -> str:
     folds = np.array([result.right.mean() for result in sorted(results, key=lambda result: result.fold)])
     low, high = _interval(results)
-    paper = float(np.mean(model.printed))
+    paper = model.mean
     cells = [
         str(model.number),
         model.details,
@@ -72,7 +72,7 @@ def _line(model: PaperModel, results: Sequence[FoldResult], simulated: bool) -> 
         f"{np.median(folds):.4f}",
         f"{folds.std():.4f}",
         f"{low:.3f}-{high:.3f}",
-        f"{paper + 1e-9:.5f}",  # halves go up, as on paper
+        f"{paper:.5f}",
         *(() if simulated else (f"{folds.mean() - paper:+.4f}",)),
         f"{sum(result.seconds for result in results):.0f}",
     ]
