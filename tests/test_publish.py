@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import shutil
 import socket
@@ -85,7 +86,8 @@ def broker(tmp_path: Path) -> Iterator[int]:
     program = shutil.which("mosquitto", path="/usr/sbin:/usr/bin:/usr/local/sbin")
     if program is None:
         missing("mosquitto is not installed (apt install mosquitto)")
-    pytest.importorskip("paho")
+    if importlib.util.find_spec("paho") is None:
+        missing("paho-mqtt is not installed (pip install 'auroramon[mqtt]')")
     port = unused_port()
     tmp_path.chmod(0o755)
     passwords = tmp_path / "passwords"
@@ -177,7 +179,8 @@ def test_a_broker_that_refuses_the_password_is_said_without_it(broker: int) -> N
 
 
 def test_a_broker_that_accepts_and_never_answers_costs_its_timeout() -> None:
-    pytest.importorskip("paho")
+    if importlib.util.find_spec("paho") is None:
+        missing("paho-mqtt is not installed (pip install 'auroramon[mqtt]')")
     begun = time.monotonic()
     with silent() as port, pytest.raises(PublishError, match="refuses: no answer"):
         Mqtt(f"mqtt://127.0.0.1:{port}", 0.3).send(ON)

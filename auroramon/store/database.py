@@ -131,7 +131,7 @@ def damaged(place: str, said: str) -> DamagedDatabaseError:
     """Say that a database is malformed, and what helps."""
     return DamagedDatabaseError(
         f"{place} is not a database of auroramon or is damaged ({said}); it is left untouched: put the newest copy in "
-        "its place with `auroramon db restore`, or begin anew with `auroramon run --fresh-database`, it is kept",
+        "its place with `auroramon db restore`, or set it aside and begin anew with `auroramon run --fresh-database`",
         said,
     )
 
