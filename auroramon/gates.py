@@ -40,6 +40,10 @@ curvature along one axis is so many times that along the other. Of 2,160 simulat
 has more than 0.37, 0.44 and 12, of 63 real ones none more than 0.43, 0.15 and 7.2; stripes, test cards and slits come
 near 1 where they are not drowned in noise."""
 
+COARSEST_LINES = 64
+"""Pixels across the sky. Below this a smooth band along the pixels looks like a line: of 300 synthetic bands 40 were
+refused at 32 pixels, none at 96."""
+
 BLOCKS = 16
 """The sky is compared by blocks, 16 across: pixel noise averages out in them, even faint sky does not."""
 
@@ -137,6 +141,8 @@ def _straight_lines(sky: Sky) -> str:
     Nothing in the sky follows the pixels, least of all through a fisheye. Compared are second differences, which know
     nothing of a dawn's slope.
     """
+    if sky.grey.shape[0] < COARSEST_LINES:
+        return ""
     margin = int(sky.grey.shape[0] * (1 - INNER) / 2)
     inner = np.s_[margin : sky.grey.shape[0] - margin, margin : sky.grey.shape[1] - margin]
     grey, valid = np.clip(sky.grey[inner], np.float32(sky.low), np.float32(sky.high)), sky.valid[inner]

@@ -5,6 +5,7 @@ What follows the last layer with weights (the unit norm) stays in float32: it is
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -39,7 +40,8 @@ def to_int8(path: Path, ranges: Mapping[str, tuple[float, float]]) -> ModelProto
     from onnxruntime.quantization.quant_utils import load_model_with_shape_infer
 
     pairs = {name: (np.float32(low), np.float32(high)) for name, (low, high) in ranges.items()}
-    model = load_model_with_shape_infer(path)
+    with tempfile.TemporaryDirectory() as scratch:  # shapes are inferred into a file beside the model
+        model = load_model_with_shape_infer(Path(shutil.copy(path, scratch)))
     quantiser: Any = QDQQuantizer(
         model,
         per_channel=True,
