@@ -72,7 +72,9 @@ def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
     for option in (
         click.option("--precision", type=click.Choice(["auto", "float32", "fp16", "int8"]), help="In what numbers."),
-        click.option("--backend", type=click.Choice(["auto", "tensorrt", "onnx-cuda", "onnx"]), help="What runs the network."),
+        click.option(
+            "--backend", type=click.Choice(["auto", "tensorrt", "onnx-cuda", "onnx"]), help="What runs the network."
+        ),
         click.option("--model", "path", type=click.Path(path_type=Path, file_okay=False), help="Model bundle folder."),
     ):
         called = option(called)
