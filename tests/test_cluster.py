@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 from datetime import UTC, datetime, timedelta
@@ -16,7 +17,7 @@ from tests.store.conftest import new_postgres_database
 from tests.store.conftest import postgres_server as postgres_server  # noqa: PLC0414  a fixture, by its name
 from tests.tiny import write_tiny_bundle
 
-IMAGES = 330
+IMAGES = 600
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +91,7 @@ def test_a_local_cluster_stops_in_order_and_goes_on(
     process = subprocess.Popen((*AURORAMON, *words), stderr=subprocess.PIPE, process_group=0)
     try:
         wait_until(lambda: labelled(url) >= 60, "the backfill is at work", 120)
-        subprocess.run(("kill", "-INT", f"-{process.pid}"), check=True)  # Ctrl-C reaches the workers too
+        os.killpg(process.pid, signal.SIGINT)  # Ctrl-C reaches the workers too
         _, log = process.communicate(timeout=60)
     finally:
         process.send_signal(signal.SIGKILL)

@@ -41,7 +41,8 @@ def classify(
     from auroramon.assemble import live_threads, make_labeller
 
     settings = settings_of(config, overrides=model.overrides)
-    start_log(settings.log.level)
+    # The answer is on stdout; what else is said is what went wrong, a sentence for each file.
+    start_log("warning" if settings.log.level == "info" else settings.log.level)
     labeller = make_labeller(settings, live_threads(settings))
     labels = labeller.bundle.labels
     write = _write_csv if as_csv else _write_json if as_json else _write_line

@@ -11,6 +11,7 @@ import importlib.metadata
 import logging
 import platform
 import signal
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -52,11 +53,12 @@ def versions() -> dict[str, str]:
 class _LabellerPlugin(WorkerPlugin):
     """Gives each worker its labeller when it joins, however late."""
 
-    def __init__(self, make_labeller: Callable[[], LabelFiles], expected: dict[str, str]) -> None:
+    def __init__(self, make_labeller: Callable[[], LabelFiles], expected: dict[str, str], shielded: bool) -> None:
         self.name = f"auroramon-{uuid.uuid4().hex}"
         self.label_files: LabelFiles | None = None
         self._make_labeller = make_labeller
         self._expected = expected
+        self._shielded = shielded
 
     def setup(self, worker: Worker) -> None:
         """Refuse a worker of other versions, and build the labeller.
@@ -70,6 +72,11 @@ class _LabellerPlugin(WorkerPlugin):
         ]
         if other:
             raise ConfigError(f"worker {worker.address} has {'; '.join(other)}: install the same versions everywhere")
+        if self._shielded and threading.current_thread() is threading.main_thread():
+            # Ctrl-C reaches every process of the terminal: the workers finish what they have in hand, and only the
+            # coordinator decides.
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, signal.SIG_IGN)
         self.label_files = self._make_labeller()
 
 
@@ -114,7 +121,7 @@ class DaskExecutor:
         return str(self._client.dashboard_link)
 
     def _prepare(self, make_labeller: Callable[[], LabelFiles]) -> str:
-        plugin = _LabellerPlugin(make_labeller, versions())
+        plugin = _LabellerPlugin(make_labeller, versions(), shielded=self._cluster is not None)
         try:
             self._client.get_versions(check=True)  # of Dask itself and what it speaks with
             self._client.register_plugin(plugin, name=plugin.name)
@@ -194,20 +201,14 @@ def _started(cluster: str, workers: int, slurm: SlurmSettings) -> Cluster | None
 
 
 def _local(workers: int) -> Cluster:
-    # Ctrl-C reaches every process of the terminal: blocked from their birth on, the workers finish what they have in
-    # hand, and only the coordinator decides. (The thread that starts them inherits it from this one.)
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
-    try:
-        return LocalCluster(
-            n_workers=workers,
-            threads_per_worker=1,
-            processes=True,
-            host="127.0.0.1",
-            dashboard_address="127.0.0.1:0",
-            silence_logs=logging.ERROR,
-        )
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    return LocalCluster(
+        n_workers=workers,
+        threads_per_worker=1,
+        processes=True,
+        host="127.0.0.1",
+        dashboard_address="127.0.0.1:0",
+        silence_logs=logging.ERROR,
+    )
 
 
 def _slurm(settings: SlurmSettings) -> Cluster:

@@ -123,7 +123,7 @@ def test_a_worker_with_other_versions_is_refused_by_name() -> None:
     class Here:
         address = "tcp://here"
 
-    plugin = _LabellerPlugin(make_slow, {**versions(), "numpy": "0.1"})
+    plugin = _LabellerPlugin(make_slow, {**versions(), "numpy": "0.1"}, shielded=False)
     with pytest.raises(ConfigError, match=r"worker tcp://here has numpy .*, not 0\.1: install the same"):
         plugin.setup(Here())  # type: ignore[arg-type]
 

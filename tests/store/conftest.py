@@ -53,6 +53,7 @@ def _empty(url: str) -> None:
     names = ", ".join(table.name for table in schema.metadata.sorted_tables if table.name not in kept)
     with psycopg.connect(url, autocommit=True) as conn:
         conn.execute(f"TRUNCATE {names} RESTART IDENTITY")
+        conn.execute("DELETE FROM label_names WHERE id > %s", [max(schema.LABEL_CODES.values())])
 
 
 @pytest.fixture(scope="session")
