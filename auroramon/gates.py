@@ -40,6 +40,9 @@ curvature along one axis is so many times that along the other. Of 2,160 simulat
 has more than 0.37, 0.44 and 12, of 63 real ones none more than 0.43, 0.15 and 7.2; stripes, test cards and slits come
 near 1 where they are not drowned in noise."""
 
+LEAST_BEND = 0.005
+"""Curvature (root mean square) over the sky's range: less is the smooth slope of a dawn and its rounding."""
+
 COARSEST_LINES = 64
 """Pixels across the sky. Below this a smooth band along the pixels looks like a line: of 300 synthetic bands 40 were
 refused at 32 pixels, none at 96."""
@@ -147,7 +150,8 @@ def _straight_lines(sky: Sky) -> str:
     inner = np.s_[margin : sky.grey.shape[0] - margin, margin : sky.grey.shape[1] - margin]
     grey, valid = np.clip(sky.grey[inner], np.float32(sky.low), np.float32(sky.high)), sky.valid[inner]
     columns, rows = _lines(grey[::2], valid[::2]), _lines(grey.T[::2], valid.T[::2])  # every other line tells as much
-    if columns is None or rows is None:
+    least = LEAST_BEND * (sky.high - sky.low)
+    if columns is None or rows is None or max(columns.energy, rows.energy) < least**2:
         return ""
     for name, found in (("columns", columns), ("rows", rows)):
         if found.bend > SAME_BEND or found.place > SAME_PLACE:
