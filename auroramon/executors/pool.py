@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import resource_tracker
 from multiprocessing.connection import wait as wait_for_process
@@ -61,6 +62,20 @@ def _start_tracker() -> None:
         sys.warnoptions.pop()
 
 
+@contextmanager
+def _shielded() -> Iterator[None]:
+    """Keep Ctrl-C and systemd's stop, which reach every process of the group, from workers born in this block.
+
+    Blocked from their birth on, they finish what they have in hand, and only the coordinator decides. A pool starts its
+    workers one by one, each at a submit that finds none idle.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _ready() -> None:
     """Answer, to show that a worker came up."""
 
@@ -106,13 +121,8 @@ class PoolExecutor:
             context = multiprocessing.get_context("spawn")
             pool = ProcessPoolExecutor(self._workers, context, _start_worker, (self._make_labeller,))
             try:
-                # Ctrl-C and systemd's stop reach every process of the group: blocked from their birth on, the workers
-                # finish what they have in hand, and only the coordinator decides.
-                before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
-                try:
+                with _shielded():
                     ready = pool.submit(_ready)
-                finally:
-                    signal.pthread_sigmask(signal.SIG_SETMASK, before)
                 ready.result()
             except BrokenProcessPool:
                 pool.shutdown(wait=True, cancel_futures=True)
@@ -143,11 +153,13 @@ class PoolExecutor:
     def _submit(self, batch: Sequence[FileStat]) -> tuple[Future[Sequence[FileOutcome]], ProcessPoolExecutor]:
         pool = self._started()
         try:
-            return pool.submit(_work, batch, self._limit_s), pool
+            with _shielded():
+                return pool.submit(_work, batch, self._limit_s), pool
         except BrokenProcessPool:  # it died since the last batch: a fresh one takes this batch
             self._retire(pool)
             pool = self._started()
-            return pool.submit(_work, batch, self._limit_s), pool
+            with _shielded():
+                return pool.submit(_work, batch, self._limit_s), pool
 
     def _outcomes(self, future: Future[Sequence[FileOutcome]], held: _InHand) -> Sequence[FileOutcome]:
         """Give a batch's outcomes. Nobody knows which batch killed a pool, so all in hand come back as crashed."""
