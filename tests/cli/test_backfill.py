@@ -227,7 +227,7 @@ def test_ctrl_c_blames_no_file_and_the_next_run_goes_on(tiny: Path, tmp_path: Pa
     url = f"sqlite:///{tmp_path / 'labels.db'}"
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        words = (*AURORAMON, "backfill", str(folder), "-c", str(config))
+        words = (*AURORAMON, "backfill", str(folder), "-c", str(config), "--workers", "3")
         process = subprocess.Popen(words, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True)
     finally:
         signal.signal(signal.SIGINT, before)
