@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
 from typing import Any
 
 import click
 
+from auroramon.cli.lazy import LazyGroup
 from auroramon.errors import AuroramonError, ConfigError
 
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -26,22 +26,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
 }
 
 
-class LazyCommands(click.Group):
-    """Imports a command when it is called, and ends with one sentence where the user can do something about it."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
-            return None
-        module, _, attribute = COMMANDS[cmd_name][0].partition(":")
-        command: click.Command = getattr(importlib.import_module(f"train.commands.{module}"), attribute)
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+class TrainCommands(LazyGroup):
+    """Ends with one sentence where the user can do something about it."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -51,6 +37,9 @@ class LazyCommands(click.Group):
             raise click.exceptions.Exit(2 if isinstance(error, ConfigError) else 1) from error
 
 
-@click.group(cls=LazyCommands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=TrainCommands, package="train.commands", members=COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)  # fmt: skip
 def main() -> None:
     """Make and judge auroramon's models. A run is a TOML file, such as train/runs/default.toml."""
