@@ -14,6 +14,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
+from itertools import chain, count, takewhile
 from pathlib import Path
 
 from sqlalchemy import inspect, select
@@ -74,8 +75,16 @@ def finish(target: Path) -> Path | None:
 
 
 def set_aside(target: Path, time: datetime) -> Path:
-    """Rename a database and its journal to a name with the time; nothing is deleted. Calling again goes on."""
-    aside = target.with_name(f"{target.name}.aside-{time:%Y%m%dT%H%M%SZ}")
+    """Rename a database and its journal to a name with the time; nothing is deleted. Calling again goes on.
+
+    The database goes last: while it is here, a name that a database has is another one's, of the same second.
+    """
+    stem = target.with_name(f"{target.name}.aside-{time:%Y%m%dT%H%M%SZ}")
+    names = chain([stem], (Path(f"{stem}-{number}") for number in count(2)))
+    if target.exists():
+        aside = next(name for name in names if not name.exists())
+    else:  # it went before: its name is the last one in use
+        *_, aside = [stem, *takewhile(Path.exists, names)]
     for ending in _WITH_IT:
         old = Path(f"{target}{ending}")
         if old.exists():

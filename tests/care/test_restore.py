@@ -15,7 +15,7 @@ import pytest
 
 from auroramon.care.backup import back_up
 from auroramon.care.check import examine_file
-from auroramon.care.restore import check_at_start, finish, restore
+from auroramon.care.restore import check_at_start, finish, restore, set_aside
 from auroramon.errors import DamagedDatabaseError, StoreError
 from auroramon.store import open_store
 from auroramon.store.place import pending_restore
@@ -161,8 +161,24 @@ def test_a_kill_at_any_step_leaves_one_whole_database_or_a_sentence(database: Pa
     assert interrupted >= 3
     assert step > 20
     assert examine_file(database).sound
-    asides = list(database.parent.glob("auroramon.db.aside-*Z"))
+    asides = [path for path in database.parent.glob("*.aside-*") if not path.name.endswith(("-wal", "-shm"))]
+    assert len(asides) > interrupted  # the last, which nobody killed, put one aside too
     assert {seen(aside) for aside in asides} == {COUNT, COUNT + 1}
+
+
+def test_two_restores_in_one_second_keep_both_old_databases(database: Path) -> None:
+    add_one(database)
+    first = set_aside(database, LATER)
+    shutil.copy(first, database)
+    Path(f"{database}-wal").write_bytes(b"of the second")
+    second = set_aside(database, LATER)
+    assert (first.name, second.name) == (
+        "auroramon.db.aside-20260201T120000Z", "auroramon.db.aside-20260201T120000Z-2"
+    )  # fmt: skip
+    assert first.exists()
+    assert second.exists()
+    assert Path(f"{second}-wal").read_bytes() == b"of the second"
+    assert set_aside(database, LATER) == second  # calling again goes on
 
 
 def test_a_start_on_a_damaged_database_says_how_to_restore_and_touches_nothing(database: Path) -> None:
