@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from auroramon.store.results import FileAccount
@@ -76,6 +77,12 @@ def settled(url: str, files: int) -> bool:
     """Say whether so many files are known and none of them waits."""
     now = account(url)
     return now is not None and now.seen >= files and now.pending == 0
+
+
+def works(url: str, pid: int) -> bool:
+    """Say whether a run of this process has begun in the SQLite file of this URL."""
+    with closing(sqlite3.connect(f"file:{url.removeprefix('sqlite:///')}?mode=ro", uri=True, timeout=30)) as conn:
+        return bool(conn.execute("SELECT count(*) FROM runs WHERE pid = ? AND ended IS NULL", [pid]).fetchone()[0])
 
 
 def labels(url: str) -> dict[tuple[str, int], tuple[object, ...]]:

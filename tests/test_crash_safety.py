@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.daemon import AURORAMON, account, labels, run, settled, wait_until, write_config
+from tests.daemon import AURORAMON, account, labels, run, settled, wait_until, works, write_config
 from tests.skies import stack, write_png
 from tests.tiny import write_tiny_bundle
 
@@ -114,10 +114,14 @@ def test_a_daemon_killed_twenty_times_gives_the_labels_of_the_backfill(
         writer.join()
     process = subprocess.Popen((*AURORAMON, "run", "-c", str(config)), stderr=subprocess.DEVNULL)
     try:
+        # All may be done before this one is awake, and only a daemon that is awake ends in order.
+        wait_until(lambda: works(url, process.pid), "the last daemon has opened the database", 120)
         wait_until(lambda: settled(url, len(files)), "every file is labelled, skipped or quarantined", 120)
-    finally:
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=30) == 0
+        assert process.wait(timeout=60) == 0
+    finally:
+        process.kill()
+        process.wait()
     _compare(url, undisturbed)
 
 

@@ -190,7 +190,8 @@ def _checked(bundle: ModelBundle, backend: Backend) -> Backend:
 
 def _say(backend: Backend, reasons: list[str]) -> None:
     why = f"; not used: {'; '.join(reasons)}" if reasons else ""
-    log.info("labelling with %s (%s, %s)%s", backend.name, backend.precision, backend.device, why)
+    level = logging.WARNING if backend.fallback else logging.INFO  # a card that lies idle is no mere detail
+    log.log(level, "labelling with %s (%s, %s)%s", backend.name, backend.precision, backend.device, why)
 
 
 class Teller:

@@ -277,6 +277,7 @@ def test_auto_goes_on_with_onnx_where_the_engine_is_refused(
     wrong = ProcessorRuntime(spoils=0.7)
     with pytest.raises(EngineError):
         make_shop(runtime=wrong).obtain(CARD)
+    caplog.set_level("WARNING")  # what a command says that keeps quiet about everything that went well
     for patience in ("wait", "beside", "never"):
         backend = choose_backend(tiny, wish(tmp_path, patience=patience), only_rtx(wrong))
         assert (backend.name, backend.fallback) == ("onnx", True)
