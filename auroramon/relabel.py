@@ -17,8 +17,8 @@ from auroramon.coordinator import utc_now
 from auroramon.errors import StoreBusyError
 from auroramon.heads import Head
 from auroramon.ports import StopFlag
-from auroramon.store.relabel import Which, judge
-from auroramon.store.store import ALL_FRAMES, Store
+from auroramon.store.relabel import ALL_FRAMES, Which, judge
+from auroramon.store.store import Store
 
 log = logging.getLogger(__name__)
 

@@ -18,7 +18,7 @@ import pytest
 
 from auroramon.relabel import Relabelled
 from auroramon.store import Store, open_store
-from auroramon.store.store import ALL_FRAMES
+from auroramon.store.relabel import ALL_FRAMES
 from tests.conftest import ROOT
 from tests.relabeller import relabelling
 from tests.store.station import NOW, Station, stack, stat

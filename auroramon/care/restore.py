@@ -23,10 +23,10 @@ from auroramon.care.check import examine_file, quick_fault
 from auroramon.care.copies import copy_checked, drop, own_like, sync
 from auroramon.errors import DamagedDatabaseError, StoreError
 from auroramon.store.database import Database, damaged, read_file
+from auroramon.store.methods.runs import process_is_alive
 from auroramon.store.place import pending_restore
 from auroramon.store.registry import SILENT_S
 from auroramon.store.schema import runs
-from auroramon.store.store import process_is_alive
 
 log = logging.getLogger(__name__)
 

@@ -45,6 +45,9 @@ class Which:
         return found
 
 
+ALL_FRAMES = Which()
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class EmbeddingBatch:
     """Frames that wait for labels of another head, in the order of file and index."""

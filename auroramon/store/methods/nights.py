@@ -1,0 +1,69 @@
+"""What comes of labels night by night: how often there was aurora, and when."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from auroramon.events import EventRules
+from auroramon.store import events, expectation, queries
+from auroramon.store.encoding import epoch
+from auroramon.store.methods.opened import Opened
+from auroramon.store.results import AuroraEvent, By, OccurrenceRow
+
+
+class Nights(Opened):
+    """What comes of labels, night by night."""
+
+    def occurrence(
+        self,
+        by: By,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        camera: str | None = None,
+    ) -> list[OccurrenceRow]:
+        """Count frames by camera and hour, night or month, with every denominator, by time.
+
+        Nights and months go by the date of the night, hours by UTC. A night lies between `since` and `until` if the
+        UTC noon of its date does, an hour if its beginning does.
+        """
+        with self._db.reading() as conn:
+            return queries.occurrence(conn, by, since=since, until=until, camera=camera)
+
+    def derive_events(self, rules: EventRules, since: datetime | None = None, camera: str | None = None) -> int:
+        """Bring the events of every night whose labels or rules have changed up to date; give the number of nights.
+
+        With `since` only nights that end after it. May be called again, and by several processes: the events are a
+        function of labels and rules.
+        """
+        with self._db.writing() as conn:
+            number = events.rules_number(conn, rules)
+        with self._db.reading() as conn:
+            due = events.due_nights(conn, number, None if since is None else epoch(since), camera)
+        for night in due:
+            with self._db.reading() as conn:
+                derived = events.look_at(conn, night, rules)
+            with self._db.writing() as conn:
+                events.write(conn, self._db.codes, derived, number)  # where labels changed meanwhile, it stays due
+        return len(due)
+
+    def events(
+        self,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        camera: str | None = None,
+        label: str | None = None,
+    ) -> list[AuroraEvent]:
+        """Give the events that touch a span of time, by their beginning, as `derive_events` left them."""
+        with self._db.reading() as conn:
+            return events.read(conn, since, until, camera, label)
+
+    def update_expected(self, now: datetime, watched: Iterable[str] = ()) -> None:
+        """Count the frames that should have come until now, for the `missing` of the occurrence views.
+
+        Counted are the nights in which a camera gave a frame and, for cameras `watched` by a daemon, every night since
+        the first such call; hours that have not passed are not counted. Cheap when little time has gone by.
+        """
+        expectation.update(self._db, epoch(now), watched)
