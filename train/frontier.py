@@ -19,6 +19,7 @@ from auroramon.heads import Head
 from auroramon.types import AURORA_LABELS, LABELS
 from train.backbones import Embedder
 from train.commands.options import RUN, WORK
+from train.commands.progress import tell
 from train.data import plain_batches
 from train.embed import Embed
 from train.frames import read_split
@@ -37,7 +38,7 @@ def frontier(run: Run, net: Embedder, frames: Path, sizes: Sequence[int]) -> str
     for size in sizes:
         sized = run.model_copy(update={"preprocess": run.preprocess.model_copy(update={"size": size})})
         with tempfile.TemporaryDirectory() as scratch:
-            graphs = export_graphs(net, sized, frames, Path(scratch))
+            graphs = export_graphs(net, sized, frames, Path(scratch), tell)
             head = fit_head(run.head, *head_examples(sized, graph_embed(graphs.float32, 1), frames))
             for name, path in (("float32", graphs.float32), ("int8", graphs.int8)):
                 if path is not None:

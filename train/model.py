@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import math
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +39,7 @@ from train.frames import FrameSet, read_split
 from train.leaks import read_judged
 from train.origin import origin_of
 from train.quantise import calibrate_ranges, plain_ranges, quantise
+from train.ranges import best, measure_methods
 from train.runfile import HeadTable, Run
 
 MOST = 12000
@@ -57,7 +59,7 @@ class Graphs:
     ranges: dict[str, tuple[float, float]]
 
 
-def export_graphs(net: Embedder, run: Run, frames: Path, folder: Path) -> Graphs:
+def export_graphs(net: Embedder, run: Run, frames: Path, folder: Path, say: Callable[[str], None]) -> Graphs:
     """Write the graphs of a network; the float32 one is refused where it differs from torch."""
     folder.mkdir(parents=True, exist_ok=True)
     spec = run.preprocess.spec()
@@ -67,10 +69,35 @@ def export_graphs(net: Embedder, run: Run, frames: Path, folder: Path) -> Graphs
     export_float32(net, next(iter(plain_batches(training, some[:: len(some) // 8 or 1], spec, 8))), float32)
     if run.export.int8 == "none":
         return Graphs(float32, None, {})
-    ranges = calibrate_ranges(float32, plain_batches(training, some, spec, 32), run.export.int8)
+
+    def prepared() -> Iterable[NDArray[np.float32]]:
+        return plain_batches(training, some, spec, 32)
+
+    if run.export.int8 == "measured":
+        ranges = _measured(run, float32, frames, prepared, say)
+    else:
+        ranges = calibrate_ranges(float32, prepared(), run.export.int8)
     int8 = folder / "embedder.int8.onnx"
     quantise(float32, ranges, int8)
     return Graphs(float32, int8, plain_ranges(ranges))
+
+
+def _measured(
+    run: Run,
+    graph: Path,
+    frames: Path,
+    prepared: Callable[[], Iterable[NDArray[np.float32]]],
+    say: Callable[[str], None],
+) -> Any:
+    """Give the ranges that keep most labels of the calibration cameras, and say what each method keeps."""
+    head = fit_head(run.head, *head_examples(run, graph_embed(graph, run.fit.threads), frames))
+    held_out = read_split(frames, "calibrate")
+    found = measure_methods(
+        graph, prepared, head, lambda path: _embed_all(run, graph_embed(path, run.fit.threads), held_out)
+    )
+    for kept in found:
+        say(str(kept))
+    return best(found).ranges
 
 
 def graph_embed(path: Path, threads: int) -> Embed:

@@ -25,16 +25,17 @@ from auroramon.backends.precisions import QUANTISED, kept_in_float32
 Ranges = dict[str, tuple[float, float]]
 """Tensor of the float32 graph -> lowest and highest value."""
 
-METHODS = {
+Method = Literal["minmax", "entropy", "percentile"]
+"""How outliers are treated where the range of an activation is found."""
+
+METHODS: dict[Method, CalibrationMethod] = {
     "minmax": CalibrationMethod.MinMax,
     "entropy": CalibrationMethod.Entropy,
     "percentile": CalibrationMethod.Percentile,
 }
 
 
-def calibrate_ranges(
-    graph: Path, batches: Iterable[NDArray[np.float32]], method: Literal["minmax", "entropy", "percentile"]
-) -> Any:
+def calibrate_ranges(graph: Path, batches: Iterable[NDArray[np.float32]], method: Method) -> Any:
     """Find the ranges of the activations, as ONNX Runtime's quantiser takes them.
 
     Args:

@@ -163,7 +163,8 @@ class HeadTable(_Table):
 
 class ExportTable(_Table):
     golden: int = Field(ge=1)  # golden frames of each class
-    int8: Literal["minmax", "entropy", "percentile", "none"]
+    # How the ranges of activations are found; `measured` tries all and takes what keeps most labels.
+    int8: Literal["minmax", "entropy", "percentile", "measured", "none"]
     int8_frames: int = Field(ge=1)  # of the training cameras, for calibration
 
 

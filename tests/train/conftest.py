@@ -68,7 +68,7 @@ alpha = 1.0
 fit_on = "heads"
 [export]
 golden = 1
-int8 = "minmax"
+int8 = "measured"
 int8_frames = 16
 """
 

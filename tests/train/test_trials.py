@@ -57,7 +57,7 @@ def oath(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run_text(name: str, **change: str) -> str:
     before, _, after = TINY.partition("[data]")
     text = before.replace("tiny-1", name) + DATA + "[preprocess]" + after.partition("[preprocess]")[2]
-    text = text.replace('fit_on = "heads"', 'fit_on = "train"').replace('int8 = "minmax"', 'int8 = "none"')
+    text = text.replace('fit_on = "heads"', 'fit_on = "train"').replace('int8 = "measured"', 'int8 = "none"')
     for old, new in {"lr = 1e-3": "lr = 4e-3", "strange = 4": "strange = 0", **change}.items():
         assert old in text
         text = text.replace(old, new)

@@ -11,7 +11,7 @@ import torch
 from auroramon.errors import ConfigError
 from train.backbones import Embedder
 from train.commands.options import DEVICE, PROCESSES, RUN, TO, WORK
-from train.commands.progress import progress
+from train.commands.progress import progress, tell
 from train.divided import frames_of_manifest
 from train.frames import read_split
 from train.heads import compare_heads
@@ -123,7 +123,7 @@ def _trained(run: Run, work: Path) -> Embedder:
 
 def _export(run: Run, work: Path, to: Path) -> None:
     frames = frames_of_run(run, work)
-    graphs = export_graphs(_trained(run, work), run, frames, work / run.name)
-    bundle, figures = build_bundle(run, graphs, frames, to, lambda line: click.echo(line, err=True))
+    graphs = export_graphs(_trained(run, work), run, frames, work / run.name, tell)
+    bundle, figures = build_bundle(run, graphs, frames, to, tell)
     (work / run.name / "report.json").write_text(report_json(figures), encoding="utf-8")
     click.echo(f"{bundle.folder} ({bundle.digest[:12]})")

@@ -13,7 +13,7 @@ import torch
 
 from auroramon.errors import ConfigError
 from train.commands.options import DEVICE, WORK
-from train.commands.progress import progress
+from train.commands.progress import progress, tell
 from train.compare import compare_table, same_budget
 from train.judged import judge, subject_of_run
 from train.loop import Epoch, load_embedder
@@ -60,10 +60,9 @@ def oath(
     (to / "table.md").write_text(text, encoding="utf-8")
     (to / "figures.json").write_text(json.dumps([asdict(item) for item in found], indent=1) + "\n", encoding="utf-8")
     first = blocks[0]
-    graphs = export_graphs(
-        load_embedder(work / first.run.name, first.run), first.run, first.frames, work / first.run.name
-    )
-    bundle, _ = build_bundle(first.run, graphs, first.frames, to / "bundle", lambda line: click.echo(line, err=True))
+    net = load_embedder(work / first.run.name, first.run)
+    graphs = export_graphs(net, first.run, first.frames, work / first.run.name, tell)
+    bundle, _ = build_bundle(first.run, graphs, first.frames, to / "bundle", tell)
     with progress("frames judged") as show:
         subject = subject_of_run(first.frames, first.run, show)
     judged = judge(subject, bundle, "float32", graph_embed(bundle.graph("float32"), first.run.fit.threads))
