@@ -73,3 +73,13 @@ def test_the_worth_of_labels_is_printed_with_n_and_interval() -> None:
     assert "judged on 2 others of each, 16 frames, 2 rounds" in printed
     (row,) = rows(printed, "1")
     assert row[3].count("to") == 1
+
+
+def test_int8_layers_prints_what_more_layers_in_float32_give() -> None:
+    printed = run("int8_layers", "--frames", "40")
+    assert rows(printed, "fp16")[0][-1] == "0%"
+    lines = rows(printed, "int8, the first")
+    products = [int(cells[-1].rstrip("%")) for cells in lines]
+    assert products == sorted(products, reverse=True)
+    assert 100 > products[0] > products[-1] > 0
+    assert all(0 <= float(cells[1].rstrip("%")) <= 100 for cells in lines)
