@@ -26,6 +26,7 @@ from auroramon.sim.camera import SimCamera, random_camera
 from auroramon.sim.geometry import SkyGeometry, sky_geometry
 from auroramon.sim.light import Drawn, Scene, render
 from auroramon.sim.scene import TRIES, VISIBLE, finish, measure, random_scene
+from auroramon.sim.sky import turned
 from auroramon.sim.station import Station, station
 from train.oath_layout import CLASSES, CROP, NOTE, PERMUTATIONS, PLAIN, TURNED, OathImage, read_classes, table_of
 
@@ -170,7 +171,7 @@ def _brighter(drawn: Drawn, more: np.float32) -> Drawn:
 
 def _later(scene: Scene, t: float, wind: NDArray[np.float64]) -> Scene:
     """Give the same sky some seconds later: the stars turn, clouds drift, the Moon goes on, aurora moves."""
-    sky = replace(scene.sky, sidereal_deg=scene.sky.sidereal_deg + t / 240)
+    sky = turned(scene.sky, t)
     clouds, moon = scene.clouds, scene.moon
     if clouds:
         clouds = replace(clouds, east=clouds.east + float(wind[0]) * t, north=clouds.north + float(wind[1]) * t)

@@ -30,10 +30,13 @@ class SimCamera:
     tilt_azimuth_deg: float
     rotation_deg: float  # azimuth of the upward direction of the frame
     flip: bool  # True: east is right of north, as seen from above
-    vignetting: float  # loss of light at the edge of the disc, 0..1
+    vignetting: float  # loss of light at the edge of the disc, 0..1; below 0 where software corrects too much
     vignetting_power: float  # how late the loss sets in
     psf: float  # blur of the lens, sigma as fraction of the disc radius
     ghosts: float  # strength of reflections between lens surfaces, 0..1
+    off_axis: float  # how far from the middle of the disc the lens is brightest, disc radii
+    amp_glow: float  # light of the read-out amplifier in a corner, in units of the dark sky
+    reflexes: int  # bright crescents that dome and lens make of lights at the horizon
     glare: float  # strength of the halo that dust and lens put around a bright light, 0..1
     # Detector
     band: Band
@@ -111,10 +114,13 @@ def random_camera(rng: np.random.Generator, name: str) -> SimCamera:
         tilt_azimuth_deg=float(rng.uniform(0, 360)),
         rotation_deg=float(rng.choice((0.0, 180.0, rng.uniform(0, 360)))),
         flip=bool(rng.random() < 0.5),
-        vignetting=float(rng.beta(2, 2) * 0.85),
+        vignetting=float(rng.beta(2, 2) * 0.85) if rng.random() < 0.8 else float(-rng.uniform(0.05, 0.7)),
         vignetting_power=float(rng.uniform(1.5, 5)),
         psf=float(rng.uniform(0.0015, 0.0055)),
         ghosts=float(rng.beta(1, 2)),
+        off_axis=float(rng.uniform(0, 0.25)) if rng.random() < 0.4 else 0.0,
+        amp_glow=float(rng.uniform(0.1, 1.5)) if rng.random() < 0.12 else 0.0,
+        reflexes=int(rng.choice((0, 1, 2), p=(0.75, 0.18, 0.07))),
         glare=float(rng.beta(1.5, 2)),
         band=band,
         exposure=exposure,
@@ -144,7 +150,7 @@ def random_camera(rng: np.random.Generator, name: str) -> SimCamera:
         screens=int(rng.choice((0, 1, 2), p=(0.82, 0.13, 0.05))),
         lamps=int(rng.choice((0, 0, 0, 1, 3))) if low else 0,
         dirt=float(rng.beta(1, 3)),
-        latitude_deg=float(rng.choice((-1.0, 1.0), p=(0.15, 0.85)) * rng.uniform(50, 80)),
+        latitude_deg=float(rng.choice((-1.0, 1.0), p=(0.25, 0.75)) * rng.uniform(30, 80)),
         dip_from_zenith_deg=float(rng.uniform(4, 18)),
         declination_deg=float(rng.uniform(-30, 30)),
         city_azimuth_deg=float(rng.uniform(0, 360)),
@@ -212,6 +218,9 @@ def standard_camera(name: str, seed: int = 0) -> SimCamera:
         projection="equidistant",
         edge_zenith_deg=88.0,
         vignetting=0.35,
+        off_axis=0.0,
+        amp_glow=0.0,
+        reflexes=0,
         psf=0.0035,
         band="white",
         exposure=0.03,

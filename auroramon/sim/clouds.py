@@ -1,9 +1,8 @@
-"""Clouds: fractal decks that hide what is above them and are lit from below and by the Moon."""
+"""Clouds: fractal decks that hide what is above them and are lit from below and by the Moon; snow on the dome too."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 
@@ -11,21 +10,31 @@ from auroramon.sim.dice import pick
 from auroramon.sim.fields import VARIANTS, FloatArray, Texture, f32, sample, smoothstep, tile
 from auroramon.sim.geometry import SkyGeometry
 
-CloudKind = Literal["overcast", "stratus", "cumulus", "cirrus", "fog"]
-CLOUD_KINDS: tuple[CloudKind, ...] = ("overcast", "stratus", "cumulus", "cirrus", "fog")
+CLOUD_KINDS: dict[str, float] = {
+    "overcast": 0.22,
+    "stratus": 0.22,
+    "cumulus": 0.17,
+    "cirrus": 0.09,
+    "fog": 0.13,
+    "altocumulus": 0.08,
+    "streets": 0.07,
+    "snow": 0.02,
+}
+"""Kinds of cloud and how often they are drawn."""
 
 
 @dataclass(frozen=True, slots=True)
 class Clouds:
     """One deck of clouds."""
 
-    kind: CloudKind
+    kind: str  # one of CLOUD_KINDS
     cover: float  # share of the sky they fill, 0..1
     depth: float  # optical depth of full cloud
     scale: float  # size of a cloud, in deck heights
     stretch: float  # how much longer than wide
     stretch_deg: float
     roughness: float  # 0 soft edges .. 1 crisp
+    parting: float  # how much the cover differs from one part of the sky to another, 0..1
     relief: float  # brightness structure inside the cloud, 0..1
     brightness: float  # of the lit underside, dark sky = 1
     warm: float  # 0 grey, 1 sodium orange
@@ -34,25 +43,32 @@ class Clouds:
     seed: int
 
 
-def random_clouds(rng: np.random.Generator, kind: CloudKind | None = None) -> Clouds:
+def random_clouds(rng: np.random.Generator, kind: str | None = None) -> Clouds:
     """Clouds of a kind, or of any."""
-    chosen = kind if kind is not None else pick(rng, CLOUD_KINDS, (0.26, 0.26, 0.22, 0.06, 0.2))
+    chosen = kind if kind is not None else pick(rng, tuple(CLOUD_KINDS), tuple(CLOUD_KINDS.values()))
     cover, depth = {
         "overcast": (rng.uniform(0.95, 1.1), rng.uniform(2.5, 6)),
         "stratus": (rng.uniform(0.65, 1.0), rng.uniform(1.5, 5)),
         "cumulus": (rng.uniform(0.5, 0.9), rng.uniform(1.5, 6)),
         "cirrus": (rng.uniform(0.4, 0.9), rng.uniform(0.3, 1.6)),
         "fog": (1.3, rng.uniform(3, 7)),
+        "altocumulus": (rng.uniform(0.5, 0.95), rng.uniform(0.8, 4)),
+        "streets": (rng.uniform(0.5, 0.95), rng.uniform(0.8, 5)),
+        "snow": (rng.uniform(0.7, 1.1), rng.uniform(1.5, 5)),
     }[chosen]
+    low, high = {"altocumulus": (0.25, 0.8), "streets": (0.8, 3.0), "snow": (2.0, 6.0)}.get(chosen, (0.4, 7.0))
+    longer = {"cirrus": (3.0, 8.0), "streets": (4.0, 10.0)}.get(chosen, (1.0, 2.5))
+    crisp = {"cumulus": (0.4, 1.0), "altocumulus": (0.3, 0.9), "streets": (0.1, 0.9)}.get(chosen, (0.1, 0.6))
     return Clouds(
         kind=chosen,
         cover=float(cover),
         depth=float(depth),
-        scale=float(np.exp(rng.uniform(np.log(0.4), np.log(5)))),
-        stretch=float(rng.uniform(3, 8) if chosen == "cirrus" else rng.uniform(1, 2.5)),
+        scale=float(np.exp(rng.uniform(np.log(low), np.log(high)))),
+        stretch=float(rng.uniform(*longer)),
         stretch_deg=float(rng.uniform(0, 180)),
-        roughness=float(rng.uniform(0.1, 0.5) if chosen != "cumulus" else rng.uniform(0.4, 1)),
-        relief=float(rng.uniform(0.0, 0.25) if chosen == "fog" else rng.uniform(0.05, 1.1)),
+        roughness=float(rng.uniform(*crisp)),
+        parting=float(rng.beta(1, 2)) if chosen != "fog" else 0.0,
+        relief=float(rng.uniform(0.0, 0.25) if chosen in ("fog", "snow") else 1.1 * rng.beta(1, 1.6)),
         brightness=float(10 ** rng.uniform(-0.6, 0.75)),
         warm=float(rng.beta(1, 1)),
         east=0.0,
@@ -67,6 +83,7 @@ def haze(rng: np.random.Generator) -> Clouds:
     return replace(
         sheet,
         cover=1.25,
+        parting=0.0,
         depth=float(rng.uniform(0.3, 3.5)),
         relief=sheet.relief * 0.6,
         brightness=min(sheet.brightness, 2.0),
@@ -76,22 +93,37 @@ def haze(rng: np.random.Generator) -> Clouds:
 def optical_depth(geometry: SkyGeometry, clouds: Clouds) -> tuple[FloatArray, FloatArray]:
     """Optical depth along each line of sight, and the relief (mean 0) of the underside, both (H,W)."""
     c, s = np.float32(np.cos(np.radians(clouds.stretch_deg))), np.float32(np.sin(np.radians(clouds.stretch_deg)))
-    x, y = geometry.cloud_east + np.float32(clouds.east), geometry.cloud_north + np.float32(clouds.north)
     k = np.float32(22.0 / clouds.scale)
+    x, y, rate, slant = _deck(geometry, clouds, k)
     u, v = (x * c + y * s) * k / np.float32(clouds.stretch), (y * c - x * s) * k
     texture: Texture = "wisp" if clouds.kind in ("cirrus", "cumulus") and clouds.roughness > 0.5 else "cloud"
     variant, x0, y0 = clouds.seed % VARIANTS, np.float32(clouds.seed % 199), np.float32(clouds.seed % 211)
     # Towards the horizon texels pass faster than pixels: there only what a pixel can show is kept.
-    rate = geometry.cloud_step * k
     fine = np.clip(2.2 - rate, 0, 1)
     coarse = np.clip(9.0 / np.maximum(rate, 0.1), 0, 1)
     soft = sample(tile(texture, variant, 4.0), u + x0, v + y0)
     field = soft * coarse + fine * (sample(tile(texture, variant), u + x0, v + y0) - soft)
     cut = 2.8 * (0.5 - clouds.cover)
+    if clouds.parting:  # whole regions open or close
+        wide = sample(tile("smooth", (variant + 1) % VARIANTS), u * np.float32(0.22) + y0, v * np.float32(0.22) + x0)
+        field_cut = field - np.float32(1.3 * clouds.parting) * wide * np.clip(coarse * 2, 0, 1)
+    else:
+        field_cut = field
     edge = 0.12 + 1.3 * (1 - clouds.roughness)
-    fill = smoothstep(field, cut - edge, cut + edge)
-    slant = np.minimum(1 / np.maximum(geometry.up, 0.2), 2.5)
+    fill = smoothstep(field_cut, cut - edge, cut + edge)
     return fill * np.float32(clouds.depth) * slant, field
+
+
+def _deck(
+    geometry: SkyGeometry, clouds: Clouds, texels: np.float32
+) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray | np.float32]:
+    """Place on the deck (two axes), texels from a pixel to its neighbour, and path through the deck, zenith 1."""
+    if clouds.kind == "snow":  # it lies on the dome, a hand's breadth away: no perspective
+        x, y = geometry.east * 2, geometry.north * 2
+        step = np.full_like(x, np.radians(2 / geometry.pixel))
+        return x, y, f32(step * texels), np.float32(1)
+    x, y = geometry.cloud_east + np.float32(clouds.east), geometry.cloud_north + np.float32(clouds.north)
+    return x, y, geometry.cloud_step * texels, np.minimum(1 / np.maximum(geometry.up, 0.2), 2.5)
 
 
 def underside(geometry: SkyGeometry, clouds: Clouds, relief: FloatArray, horizon: FloatArray) -> FloatArray:

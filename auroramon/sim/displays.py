@@ -10,14 +10,18 @@ from auroramon.sim.aurora import Curtain, Display, Flow, Veil, Vortex
 from auroramon.sim.dice import pick, sign, sometimes
 from auroramon.sim.weave import Weave
 
+DIFFUSE = {"veil": 0.12, "half": 0.12, "patches": 0.2, "streaks": 0.12, "band": 0.16, "fading": 0.22, "low": 0.06}
+DISCRETE = {"curtains": 0.5, "weave": 0.2, "both": 0.3}
+"""Kinds of display and how often they are drawn."""
 
-def random_display(rng: np.random.Generator, label: str) -> Display:
-    """Aurora of the class `arc`, `diffuse` or `discrete`, brightness for a dark sky."""
+
+def random_display(rng: np.random.Generator, label: str, kind: str | None = None) -> Display:
+    """Aurora of the class `arc`, `diffuse` or `discrete`, of a kind or of any, brightness for a dark sky."""
     if label == "arc":
         return arc_display(rng)
     if label == "diffuse":
-        return diffuse_display(rng)
-    return discrete_display(rng)
+        return diffuse_display(rng, kind)
+    return discrete_display(rng, kind)
 
 
 def arc_display(rng: np.random.Generator) -> Display:
@@ -56,19 +60,21 @@ def arc_display(rng: np.random.Generator) -> Display:
     return Display(tuple(arcs), veils, (), flow, (), float(rng.uniform(0.2, 0.7)))
 
 
-def diffuse_display(rng: np.random.Generator) -> Display:
-    """A broad glow with soft edges: veil, half a sky, patches, streaks, a broad band, or an arc that melts away."""
-    kind = pick(rng, ("veil", "half", "patches", "streaks", "band", "fading"), (0.16, 0.14, 0.24, 0.14, 0.16, 0.16))
+def diffuse_display(rng: np.random.Generator, kind: str | None = None) -> Display:
+    """A broad glow with soft edges: veil, half a sky, patches, streaks, a broad band, a melting arc, or low."""
+    kind = kind or pick(rng, tuple(DIFFUSE), tuple(DIFFUSE.values()))
     brightness = float(10 ** rng.uniform(-0.45, 0.75))
-    angle, offset, hardness = float(rng.normal(0, 12)), _offset(rng), float(rng.uniform(0.3, 1))
+    angle, offset, hardness = float(rng.normal(0, 12)), _offset(rng), float(rng.uniform(0.4, 1))
     if kind == "streaks":
         ground = (_background_veil(rng, offset, brightness * rng.uniform(0.2, 0.8)),) if rng.random() < 0.6 else ()
         return Display((), ground, (), None, (_streaks(rng, brightness, angle, offset),), hardness)
     if kind == "fading":
         return _fading(rng, brightness, angle, offset * 0.8)
     half = {"veil": rng.uniform(120, 500), "half": rng.uniform(450, 900), "patches": rng.uniform(150, 600)}
-    patchy = {"veil": rng.uniform(0, 0.4), "patches": rng.uniform(0.55, 1)}
+    patchy = {"veil": rng.uniform(0.15, 0.6), "patches": rng.uniform(0.55, 1)}
     width = float(half.get(kind, rng.uniform(40, 95)))
+    if kind == "low":  # a glow above the horizon of one side
+        offset, width = float(sign(rng) * rng.uniform(230, 520)), float(rng.uniform(40, 140))
     if kind == "half":  # its edge crosses the sky, the rest lies beyond the horizon
         offset = float(sign(rng) * width + rng.normal(0, 140))
     veil = Veil(
@@ -79,7 +85,7 @@ def diffuse_display(rng: np.random.Generator) -> Display:
         edge_km=float(rng.uniform(50, 180)),
         wander_km=float(rng.uniform(10, 70)),
         patches=float(patchy.get(kind, rng.uniform(0, 0.5))),
-        patch_km=float(np.exp(rng.uniform(np.log(25), np.log(140)))),
+        patch_km=float(np.exp(rng.uniform(np.log(40), np.log(180)))),
         stretch=float(rng.uniform(1, 3)),
         sharpness=float(rng.uniform(0, 0.85)),
         pulse_s=float(rng.uniform(4, 20)) if kind == "patches" and rng.random() < 0.6 else 0.0,
@@ -140,11 +146,11 @@ def _streaks(rng: np.random.Generator, brightness: float, angle: float, offset: 
     )
 
 
-def discrete_display(rng: np.random.Generator) -> Display:
+def discrete_display(rng: np.random.Generator, kind: str | None = None) -> Display:
     """Folded, rayed, torn or swirling forms, several at once, over a diffuse ground."""
-    kind = pick(rng, ("curtains", "weave", "both"), (0.5, 0.2, 0.3))
+    kind = kind or pick(rng, tuple(DISCRETE), tuple(DISCRETE.values()))
     main = float(10 ** rng.uniform(0.45, 1.7))
-    angle, offset = float(rng.normal(0, 18)), _offset(rng) * 0.8
+    angle, offset = float(rng.normal(0, 18)), _offset(rng, low=0.22) * 0.9
     curtains = []
     for i in range(0 if kind == "weave" else pick(rng, (1, 2, 3, 4, 6), (0.25, 0.25, 0.2, 0.15, 0.15))):
         part = main * (1.0 if i == 0 else float(rng.uniform(0.2, 1.0)))
@@ -236,8 +242,8 @@ def _background_veil(rng: np.random.Generator, offset: float, brightness: float)
     )
 
 
-def _offset(rng: np.random.Generator) -> float:
+def _offset(rng: np.random.Generator, low: float = 0.12) -> float:
     """Where the aurora lies, km north of the station: anywhere from horizon to horizon, oftenest near overhead."""
-    if rng.random() < 0.12:  # low above the horizon
-        return float(sign(rng) * rng.uniform(300, 650))
+    if rng.random() < low:  # low above the horizon
+        return float(sign(rng) * rng.uniform(300, 750))
     return float(pick(rng, (-1, 1), (0.4, 0.6)) * abs(rng.normal(0, 190)))

@@ -134,9 +134,16 @@ def sky_geometry(camera: SimCamera, size: int | None = None) -> SkyGeometry:
 
 
 def _light_dome(camera: SimCamera, altitude: FloatArray, azimuth: FloatArray) -> FloatArray:
-    off = np.abs((azimuth - camera.city_azimuth_deg + 180) % 360 - 180)
+    """The glow over the camera's towns: the brightest where the camera says, smaller ones anywhere."""
+    rng = np.random.default_rng([5, camera.seed])
     low = np.maximum(altitude, 0)
-    return f32(np.exp(-low / 11) * np.exp(-((off / 38) ** 2)) + 0.12 * np.exp(-low / 14))
+    dome = np.zeros_like(low)
+    for town in range(int(rng.integers(1, 4))):
+        towards = camera.city_azimuth_deg if town == 0 else rng.uniform(0, 360)
+        off = np.abs((azimuth - towards + 180) % 360 - 180)
+        height, width = np.exp(rng.uniform(np.log(5), np.log(20))), np.exp(rng.uniform(np.log(14), np.log(70)))
+        dome += (1.0 if town == 0 else rng.uniform(0.1, 0.8)) * np.exp(-low / height) * np.exp(-((off / width) ** 2))
+    return f32(dome + rng.uniform(0.02, 0.25) * np.exp(-low / 14))
 
 
 def _zenith_of(r: FloatArray, projection: Projection, edge_deg: float) -> FloatArray:

@@ -37,8 +37,11 @@ class Drawn:
     aurora: FloatArray | None
     moon: FloatArray | None
     clouds: FloatArray | None
+    stars: FloatArray
     hidden: float  # share of the sky behind clouds
+    veiled: float  # share of the sky behind clouds, thin ones included
     moon_clear: float  # transmission of clouds and landscape before the Moon
+    sun_altitude_deg: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +51,15 @@ class _Deck:
     clear: FloatArray | np.float32  # (H,W) transmission
     lit: FloatArray | None  # (C,H,W) light of the clouds themselves
     hidden: float  # share of the sky that they hide
+    veiled: float  # share of the sky that they dim by two fifths at least
 
 
 def render(geometry: SkyGeometry, place: Station, scene: Scene) -> Drawn:
     """The light of a scene on the detector."""
     camera = geometry.camera
     through = np.exp(np.float32(-0.92 * scene.sky.extinction) * np.minimum(geometry.airmass, 12))
-    light = night_sky.space(geometry, scene.sky) * through
+    stars = night_sky.points(geometry, scene.sky) * through
+    light = night_sky.space(geometry, scene.sky) * through + stars
     if scene.sky.satellites:
         light += night_sky.trails(geometry, scene.sky)
     air = night_sky.air(geometry, scene.sky)
@@ -86,14 +91,17 @@ def render(geometry: SkyGeometry, place: Station, scene: Scene) -> Drawn:
         aurora=aurora * front if aurora is not None else None,
         moon=moon,
         clouds=deck.lit * front if deck.lit is not None else None,
+        stars=stars * (deck.clear * front),
         hidden=deck.hidden,
+        veiled=deck.veiled,
         moon_clear=moon_clear,
+        sun_altitude_deg=scene.sky.sun_altitude_deg,
     )
 
 
 def _deck(geometry: SkyGeometry, place: Station, scene: Scene, air: FloatArray) -> _Deck:
     if scene.clouds is None:
-        return _Deck(np.float32(1), None, 0.0)
+        return _Deck(np.float32(1), None, 0.0, 0.0)
     depth, relief = cloud.optical_depth(geometry, scene.clouds)
     clear = np.exp(-depth)
     underside = cloud.underside(geometry, scene.clouds, relief, air.mean(axis=0))
@@ -102,8 +110,8 @@ def _deck(geometry: SkyGeometry, place: Station, scene: Scene, air: FloatArray) 
     if scene.moon:
         lit = lit + lunar.moonlit_cloud(geometry, scene.moon, depth)
     kept = place.sky * (geometry.disc_radius < CROP)
-    hidden = float((kept * (depth > 1.3)).sum() / max(kept.sum(), 1))
-    return _Deck(clear, lit * (1 - clear), hidden)
+    hidden, veiled = (float((kept * (depth > least)).sum() / max(kept.sum(), 1)) for least in (1.3, 0.5))
+    return _Deck(clear, lit * (1 - clear), hidden, veiled)
 
 
 def _at_moon(geometry: SkyGeometry, moon: Moon, clear: FloatArray) -> float:

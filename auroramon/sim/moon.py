@@ -9,7 +9,8 @@ import numpy as np
 from auroramon.sim.dice import sometimes
 from auroramon.sim.fields import FloatArray, f32
 from auroramon.sim.geometry import SkyGeometry
-from auroramon.sim.sky import splat, tint
+from auroramon.sim.sky import tint
+from auroramon.sim.stars import splat
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ def moonlit_cloud(geometry: SkyGeometry, moon: Moon, depth: FloatArray) -> Float
     """The underside of a cloud with the Moon behind, (C,H,W): brightest where it is thin and near the Moon."""
     e, n, u = direction(moon)
     away = np.degrees(np.arccos(np.clip(geometry.east * e + geometry.north * n + geometry.up * u, -1, 1)))
-    forward = 0.9 + 5.0 * np.exp(-away / 18)
+    forward = 0.9 + 5.0 * np.exp(-away / 18 - np.minimum(depth, 12) / 6)  # thick cloud forgets where the Moon is
     through = np.exp(-0.28 * np.minimum(depth, 12)) + 0.1
     level = np.float32(16 * brightness(moon))
     return f32(tint(geometry.camera, (0.92, 1.0, 1.08)) * (level * forward * through))

@@ -17,7 +17,7 @@ from auroramon.sim.geometry import SkyGeometry, sky_geometry
 from auroramon.sim.light import Drawn, Scene, render
 from auroramon.sim.moon import Moon, random_moon
 from auroramon.sim.scene import VISIBLE, finish, in_free_sky, measure
-from auroramon.sim.sky import Sky, random_sky
+from auroramon.sim.sky import Sky, random_sky, turned
 from auroramon.sim.station import Station, station
 
 # Part of the night -> when it rises from 0 to 1 and falls back, as fractions of the night.
@@ -117,7 +117,7 @@ def _dimmed(display: Display, factor: float) -> Display:
 def _scene(cast: _Cast, part: dict[str, float], fraction: float, t: float) -> Scene:
     """The sky at t seconds, a fraction of the night, with so much of each part."""
     sun = -11.5 - 14.0 * float(np.sin(np.pi * min(max(fraction, 0.0), 1.0)))
-    sky = replace(cast.sky, sun_altitude_deg=sun, sidereal_deg=cast.sky.sidereal_deg + t / 240)
+    sky = replace(turned(cast.sky, t), sun_altitude_deg=sun)
     clouds = None
     if part["clouds"] > 0.02:
         east, north = cast.wind[0] * t, cast.wind[1] * t

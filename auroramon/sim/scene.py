@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +12,8 @@ from auroramon.sim import detector
 from auroramon.sim import moon as lunar
 from auroramon.sim.camera import SimCamera
 from auroramon.sim.clouds import Clouds
-from auroramon.sim.displays import random_display
+from auroramon.sim.dice import pick
+from auroramon.sim.displays import DIFFUSE, DISCRETE, random_display
 from auroramon.sim.frame import SimFrame
 from auroramon.sim.geometry import CROP, SkyGeometry, sky_geometry
 from auroramon.sim.light import Drawn, Scene, render
@@ -24,9 +26,17 @@ from auroramon.types import AURORA_LABELS, LABELS
 
 __all__ = ["UNKNOWN_KINDS", "SimFrame", "draw", "draw_unknown"]
 
-TRIES = 8
+TRIES = 12
 VISIBLE = {"arc": 0.28, "discrete": 0.32, "diffuse": 0.25, "moon": 0.45, "cloudy": 0.55, "clear": 0.0}
 """What a frame must show of its class at least: contrast for aurora and Moon, hidden share of the sky for clouds."""
+
+
+_CLOUD_FORM = 0.35
+"""Contrast from which thin clouds count as clouds, too."""
+_STARS = 4.0
+"""Signal to noise of the tenth brightest pixel of starlight from which a clear sky is seen to be clear."""
+_BURNT = {"arc": 0.05, "diffuse": 0.05, "discrete": 0.12}
+"""Share of the sky that may be burnt out at most, where it is less than usual: diffuse aurora is faint."""
 
 
 def draw(rng: np.random.Generator, label: str, camera: SimCamera, size: int | None = None) -> SimFrame:
@@ -38,8 +48,10 @@ def draw(rng: np.random.Generator, label: str, camera: SimCamera, size: int | No
         raise ValueError(f"{label!r} is no class; the simulated sky has {', '.join(LABELS)}")
     geometry, place = sky_geometry(camera, size), station(camera, size)
     best: tuple[float, Drawn, dict[str, float]] | None = None
+    kind = random_kind(rng, label)
     for tries in range(1, TRIES + 1):
-        scene = random_scene(rng, label, geometry, place)
+        # A kind that shows more rarely than others would be rare among the frames, were it not tried again.
+        scene = random_scene(rng, label, geometry, place, kind if tries <= TRIES * 2 // 3 else None)
         drawn, truth = _made_visible(geometry, place, label, render(geometry, place, scene))
         truth["tries"] = tries
         if scene.moon:
@@ -79,16 +91,27 @@ def _made_visible(geometry: SkyGeometry, place: Station, label: str, drawn: Draw
     return drawn, truth
 
 
-def random_scene(rng: np.random.Generator, label: str, geometry: SkyGeometry, place: Station) -> Scene:
-    """The sky of a class with what else may be there, by the rules of docs/simulation.md."""
+def random_kind(rng: np.random.Generator, label: str) -> str | None:
+    """What kind of sky of a class a frame shall show; None where a class has but one kind."""
+    kinds: dict[str, Mapping[str, float]] = {"diffuse": DIFFUSE, "discrete": DISCRETE, "cloudy": cloud.CLOUD_KINDS}
+    if label not in kinds:
+        return None
+    return pick(rng, tuple(kinds[label]), tuple(kinds[label].values()))
+
+
+def random_scene(
+    rng: np.random.Generator, label: str, geometry: SkyGeometry, place: Station, kind: str | None = None
+) -> Scene:
+    """The sky of a class, and of a kind of it, with what else may be there, by the rules of docs/simulation.md."""
     sky = random_sky(rng, geometry.camera)
     if label in AURORA_LABELS or label == "cloudy":  # a bright dawn outshines both
         sky = replace(sky, sun_altitude_deg=min(sky.sun_altitude_deg, -12.0))
     if label in AURORA_LABELS:
-        return Scene(sky, random_display(rng, label), _few_clouds(rng, 0.07), _low_moon(rng, 0.08))
+        before = _thin_clouds(rng) if label != "diffuse" and rng.random() < 0.1 else _few_clouds(rng, 0.06)
+        return Scene(sky, random_display(rng, label, kind), before, _low_moon(rng, 0.08))
     if label == "cloudy":
         behind = lunar.random_moon(rng) if rng.random() < 0.3 else None
-        return Scene(sky, None, cloud.random_clouds(rng), behind)
+        return Scene(sky, None, cloud.random_clouds(rng, kind), behind)
     if label == "moon":
         some = cloud.random_clouds(rng) if rng.random() < 0.3 else None
         if some:
@@ -96,17 +119,27 @@ def random_scene(rng: np.random.Generator, label: str, geometry: SkyGeometry, pl
         elif rng.random() < 0.4:
             some = cloud.haze(rng)
         return Scene(sky, None, some, in_free_sky(rng, lunar.random_moon(rng), geometry, place))
-    if rng.random() < 0.12:
-        sky = replace(sky, sun_altitude_deg=float(rng.uniform(-14, -7.5)))
     return Scene(sky, None, _few_clouds(rng, 0.1), _low_moon(rng, 0.12))
+
+
+def _thin_clouds(rng: np.random.Generator) -> Clouds:
+    """Thin clouds without sharp edges, through which aurora may still be seen."""
+    some = cloud.random_clouds(rng)
+    return replace(
+        some,
+        cover=float(rng.uniform(0.15, 0.55)),
+        depth=min(some.depth, float(rng.uniform(0.3, 1.4))),
+        roughness=min(some.roughness, 0.35),
+        brightness=min(some.brightness, 1.2),
+    )
 
 
 def _few_clouds(rng: np.random.Generator, chance: float) -> Clouds | None:
     if rng.random() > chance:
         return None
     some = cloud.random_clouds(rng)
-    cover, depth = float(rng.uniform(0, 0.14)), min(some.depth, 1.5)
-    return replace(some, cover=cover, depth=depth, brightness=min(some.brightness, 1.5))
+    cover, depth = float(rng.uniform(0, 0.16)), min(some.depth, 1.5)
+    return replace(some, cover=cover, depth=depth, brightness=min(some.brightness, 1.5), parting=0.3 * some.parting)
 
 
 def _low_moon(rng: np.random.Generator, chance: float) -> Moon | None:
@@ -144,18 +177,31 @@ def measure(geometry: SkyGeometry, place: Station, label: str, drawn: Drawn) -> 
         "aurora": seen.structure(drawn.aurora) if drawn.aurora is not None else 0.0,
         "moon": seen.peak(drawn.moon) if drawn.moon is not None else 0.0,
         "lit": seen.strength(drawn.clouds) if drawn.clouds is not None and label == "cloudy" else 0.0,
+        "veiled": drawn.veiled,
+        "stars": seen.dots(drawn.stars) if label == "clear" else 0.0,
+        "sun_altitude_deg": drawn.sun_altitude_deg,
+        "cloud_form": seen.structure(drawn.clouds) if drawn.clouds is not None and label == "cloudy" else 0.0,
     }
-    truth["visible"] = _visible(label, truth) if truth["saturated"] < 0.3 else 0.0
+    truth["visible"] = _visible(label, truth) if truth["saturated"] < _BURNT.get(label, 0.3) else 0.0
+    if label == "clear" and geometry.camera.band in ("white", "colour") and not _sky_shows(truth):
+        truth["visible"] -= 0.5
     return truth
+
+
+def _sky_shows(truth: dict[str, float]) -> bool:
+    """Whether one can tell a clear sky from an overcast one: by its stars, or by dawn or dusk."""
+    return truth["stars"] > _STARS or truth["sun_altitude_deg"] > -13
 
 
 def _visible(label: str, truth: dict[str, float]) -> float:
     """How well the frame shows its class and nothing that would make it another; compared with VISIBLE."""
     blob = truth["moon"]
     if label in AURORA_LABELS:
-        return truth["aurora"] if blob < 0.3 or truth["aurora"] > 0.4 else 0.0
+        return truth["aurora"] if (blob < 0.3 or truth["aurora"] > 0.4) and truth["hidden"] < 0.4 else 0.0
     if label == "moon":
         return blob
     if label == "cloudy":
-        return truth["hidden"] if blob < 0.15 and truth["lit"] > 9 else 0.0
-    return 0.0 if blob < 0.15 else -1.0
+        # Thin clouds hide little, but where they make the picture they are what one sees.
+        shown = truth["veiled"] if truth["cloud_form"] > _CLOUD_FORM else truth["hidden"]
+        return shown if blob < 0.15 and truth["lit"] > 6 else 0.0
+    return 0.0 if blob < 0.15 and truth["veiled"] < 0.2 else -1.0

@@ -13,6 +13,9 @@ from auroramon.sim.station import Station
 _OWN_LIGHT = 0.12
 """What a blob must add by itself, as share of the range above the sky, to own the glow around it."""
 
+_FREE_FORM = 1.6
+"""A form keeps at least so much of its contrast, as 1 to this, when all that a clear sky may do is taken out."""
+
 
 class Seen:
     """A frame against which parts of it are measured, at half its resolution: that is quicker, and kinder to noise."""
@@ -28,6 +31,9 @@ class Seen:
         self._shown: FloatArray = _grey(self._tone(self._x))
         # Every layer of light looks brighter towards the horizon: that is no form of aurora.
         self._level = f32(1 / np.clip(_halved(geometry.slant), 1, 2.5)[self._free])
+        self._places = [
+            _halved(v)[self._free] for v in (geometry.east, geometry.north, geometry.up, geometry.disc_radius)
+        ]
 
     def _tone(self, x: FloatArray) -> FloatArray:
         return detector.tone(self._geometry.camera, x[:, self._free])
@@ -52,20 +58,21 @@ class Seen:
 
         It is measured as share of the displayed range and against the light around it; the lesser counts.
 
-        Light that is everywhere alike, or only slopes from one side to the other, is no form, and one that drowns
-        in noise is not seen: below three standard deviations of a pixel's noise the contrast counts for less.
+        Light that is everywhere alike, only slopes from one side to the other, only grows or falls from the zenith to
+        the edge, or makes a crescent above the horizon is no form, for clear skies and lenses do that too; and one that
+        drowns in noise is not seen: below three standard deviations of a pixel's noise the contrast counts for less.
         """
         change, signal, ratio = self._change(part)
         if change.size == 0:
             return 0.0
-        change = self._without_slope(change * self._level)
-        signal *= self._level
-        low, high = _between(change, 0.2, 0.98)
+        change, signal = change * self._level, signal * self._level
+        steps = [high - low for low, high in (_between(v, 0.2, 0.98) for v in self._without_shading(change))]
+        step = min(steps[0], _FREE_FORM * steps[1])
         dim, bright = _between(signal, 0.2, 0.98)
         dark, light = _between(self._shown, 0.005, 0.995)
         # Against a bright sky, or in 8 bits, what takes less than a seventh of the range is hardly there.
         least = max(0.15 if self._geometry.camera.style == "gamma" else 1e-3, 0.15 * light)
-        displayed = (high - low) / max(light - dark + 3 * self._grain(), least) * min((bright - dim) / 3, 1)
+        displayed = step / max(light - dark + 3 * self._grain(), least) * min((bright - dim) / 3, 1)
         weak, strong = _between(ratio, 0.2, 0.98)
         return min(displayed, strong - weak)
 
@@ -76,12 +83,17 @@ class Seen:
         noisy = x + detector.noise_level(self._geometry, x)
         return float(_grey(detector.tone(camera, noisy) - detector.tone(camera, x)).max())
 
-    def _without_slope(self, values: FloatArray) -> FloatArray:
-        """Values over the free sky less the plane that fits them best."""
-        rows, cols = np.nonzero(self._free)
-        for axis in (f32(rows - rows.mean()), f32(cols - cols.mean())):
-            values = values - axis * (float((values * axis).sum()) / max(float((axis * axis).sum()), 1.0))
-        return values
+    def _without_shading(self, values: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Values over the free sky less the slope that fits them best; and less slope, dish and crescent."""
+        east, north, up, radius = self._places
+        side = np.array([float((values * v).sum()) for v in (east, north)])
+        side /= max(float(np.hypot(*side)), 1e-9)
+        toward = (east * side[0] + north * side[1]) / np.maximum(np.hypot(east, north), 1e-3)
+        crescent = np.exp(1.6 * (toward - 1))
+        low = (crescent * np.exp(-7 * up), crescent * np.exp(-3 * up))
+        slope = np.stack((np.ones_like(east), east, north), axis=1)
+        shading = np.concatenate((slope, np.stack((radius**2, radius**4, *low), axis=1)), axis=1)
+        return _less(values, slope), _less(values, shading)
 
     def peak(self, part: FloatArray) -> float:
         """How far a blob stands above the median sky (its two brightest pixels), as share of the range above that sky.
@@ -105,6 +117,11 @@ class Seen:
         added, stands = _second(with_it - without) / room, (_second(with_it) - sky) / room
         return min(max(added, stands) if added > _OWN_LIGHT else added, 1.0)
 
+    def dots(self, part: FloatArray) -> float:
+        """The signal of the tenth brightest pixel of a part, in units of its noise: whether stars are seen."""
+        _, signal, _ = self._change(part)
+        return float(np.sort(signal)[-10]) if signal.size >= 10 else 0.0
+
     def strength(self, part: FloatArray) -> float:
         """The mean signal of a part, in units of a pixel's noise."""
         _, signal, _ = self._change(part)
@@ -121,6 +138,12 @@ def _grey(values: FloatArray) -> FloatArray:
 def _second(values: FloatArray) -> float:
     """The second greatest value, or the only one."""
     return float(np.sort(values, axis=None)[-min(2, values.size)])
+
+
+def _less(values: FloatArray, columns: FloatArray) -> FloatArray:
+    """Values less the multiples of all columns but the first that fit them best."""
+    factors = np.linalg.lstsq(columns.T @ columns, columns.T @ values, rcond=None)[0]
+    return values - f32(columns[:, 1:] @ factors[1:])
 
 
 def _halved(values: FloatArray) -> FloatArray:

@@ -35,11 +35,7 @@ def station(camera: SimCamera, size: int | None = None) -> Station:
     hidden = _skyline(rng, geometry)
     height, width = geometry.shape
     free = geometry.inside * (1 - hidden)
-    r = np.minimum(geometry.disc_radius, 1)
-    shade = (1 - camera.vignetting * r**camera.vignetting_power) * geometry.inside
-    if rng.random() < 0.15:  # a lens that is brighter along a ring, as flat fields of wide lenses are
-        ring = np.exp(-(((geometry.disc_radius - rng.uniform(0.6, 1.0)) / rng.uniform(0.1, 0.3)) ** 2))
-        shade = shade * (1 + np.float32(rng.uniform(0.05, 0.4)) * ring)
+    shade = _lens(rng, geometry)
     if camera.dirt > 0.05:
         shade = shade * _dirt(rng, geometry)
     texture = sample(tile("cloud", camera.seed % VARIANTS), geometry.azimuth * 0.9, geometry.altitude * 2)
@@ -50,12 +46,53 @@ def station(camera: SimCamera, size: int | None = None) -> Station:
         sky=free.astype(np.float32),
         shade=shade.astype(np.float32),
         land=(geometry.inside * hidden * np.maximum(0.12 + 0.04 * texture, 0)).astype(np.float32),
-        lamps=_lamps(rng, geometry),
-        rim=_rim(geometry),
+        lamps=_lamps(rng, geometry) + _reflexes(geometry),
+        rim=_rim(geometry) + _amp_glow(geometry),
         hot=hot.astype(np.float32),
         pattern=pattern.astype(np.float32),
         caption=_caption(camera, height, width),
     )
+
+
+def _lens(rng: np.random.Generator, geometry: SkyGeometry) -> FloatArray:
+    """How much of the light the lens lets through towards its edge, and 0 outside the disc."""
+    camera = geometry.camera
+    height, width = geometry.shape
+    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
+    a, away = 2 * np.pi * (camera.seed % 360) / 360, camera.off_axis * geometry.disc.radius
+    r = np.hypot(x + 0.5 - geometry.disc.x - away * np.cos(a), y + 0.5 - geometry.disc.y - away * np.sin(a))
+    r = np.minimum(r / geometry.disc.radius, 1 + camera.off_axis)
+    shade = np.maximum(1 - camera.vignetting * r**camera.vignetting_power, 0.04) * geometry.inside
+    if rng.random() < 0.3:  # a lens that is brighter along a ring, as flat fields of wide lenses are
+        ring = np.exp(-(((geometry.disc_radius - rng.uniform(0.3, 1.0)) / rng.uniform(0.05, 0.35)) ** 2))
+        shade = shade * (1 + np.float32(rng.uniform(0.05, 0.5)) * ring)
+    return f32(shade)
+
+
+def _reflexes(geometry: SkyGeometry) -> FloatArray:
+    """Crescents near the edge of the disc: what dome and lens make of lights at the horizon, always the same."""
+    camera = geometry.camera
+    rng = np.random.default_rng([19, camera.seed])
+    out = np.zeros(geometry.shape, np.float32)
+    for _ in range(camera.reflexes):
+        off = np.abs((geometry.azimuth - rng.uniform(0, 360) + 180) % 360 - 180)
+        inwards = np.maximum(np.float32(rng.uniform(0.8, 1.0)) - geometry.disc_radius, -0.5)
+        shape = np.exp(-np.abs(inwards) / np.where(inwards > 0, rng.uniform(0.02, 0.12), 0.03))
+        out += np.float32(10 ** rng.uniform(-0.5, 0.8)) * shape * np.exp(-((off / rng.uniform(12, 50)) ** 2))
+    return f32(out * geometry.inside)
+
+
+def _amp_glow(geometry: SkyGeometry) -> FloatArray:
+    """Light of the read-out amplifier, brightest in one corner of the detector, fraction of full scale."""
+    camera = geometry.camera
+    if not camera.amp_glow:
+        return np.zeros(geometry.shape, np.float32)
+    rng = np.random.default_rng([21, camera.seed])
+    height, width = geometry.shape
+    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
+    row, col = rng.choice((0, height)), rng.choice((0, width))
+    away = np.hypot(x - col, y - row) / min(height, width)
+    return f32(np.float32(camera.amp_glow * camera.exposure) * np.exp(-away / rng.uniform(0.15, 0.6)) * 2)
 
 
 def _skyline(rng: np.random.Generator, geometry: SkyGeometry) -> FloatArray:

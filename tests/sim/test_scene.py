@@ -9,11 +9,12 @@ import pytest
 
 from auroramon.sim.camera import SimCamera, random_camera, standard_camera
 from auroramon.sim.clouds import haze
+from auroramon.sim.displays import DIFFUSE
 from auroramon.sim.frame import SimFrame
 from auroramon.sim.geometry import CROP, frame_shape, sky_geometry
 from auroramon.sim.light import Scene, render
 from auroramon.sim.moon import random_moon
-from auroramon.sim.scene import UNKNOWN_KINDS, VISIBLE, draw, draw_unknown, in_free_sky, measure
+from auroramon.sim.scene import UNKNOWN_KINDS, VISIBLE, draw, draw_unknown, in_free_sky, measure, random_kind
 from auroramon.sim.sky import random_sky
 from auroramon.sim.station import station
 from auroramon.types import AURORA_LABELS, LABELS, UNKNOWN
@@ -46,7 +47,7 @@ def test_a_class_can_be_drawn_for_any_camera(label: str) -> None:
 
 @pytest.mark.parametrize("label", [label for label in LABELS if label != "clear"])
 def test_what_the_label_says_can_be_seen(label: str) -> None:
-    """At least 97 of 100 frames reach the contrast of their class; the rest are the best of eight tries."""
+    """At least 97 of 100 frames reach the contrast of their class; the rest are the best of twelve tries."""
     rng = np.random.default_rng(11)
     seen = [draw(rng, label, camera, SIZE).truth["visible"] >= VISIBLE[label] for camera in fleet(10) for _ in range(3)]
     assert np.mean(seen) > 0.97
@@ -129,3 +130,43 @@ def test_an_unheard_of_class_or_kind_is_refused_by_name() -> None:
         draw(rng, "corona", camera, SIZE)
     with pytest.raises(ValueError, match="'cat' is no kind of unknown frame"):
         draw_unknown(rng, "cat", camera, SIZE)
+
+
+def test_a_kind_that_shows_rarely_is_drawn_as_often_as_the_dice_say() -> None:
+    rng = np.random.default_rng(18)
+    kinds = [random_kind(rng, "diffuse") for _ in range(2000)]
+    for kind, share in DIFFUSE.items():
+        assert kinds.count(kind) / 2000 == pytest.approx(share, abs=0.035)
+    assert random_kind(rng, "arc") is None
+
+
+def test_a_clear_sky_of_a_broad_band_camera_shows_stars_or_a_dawn() -> None:
+    """Without either it could as well be overcast."""
+    rng = np.random.default_rng(19)
+    told = []
+    for camera in fleet(12, seed=8):
+        if camera.band in ("white", "colour"):
+            truth = draw(rng, "clear", camera, SIZE).truth
+            told.append(truth["stars"] > 4 or truth["sun_altitude_deg"] > -13)
+    assert np.mean(told) > 0.8
+
+
+def test_a_lens_that_software_corrects_too_much_is_brighter_at_its_edge() -> None:
+    camera = replace(standard_camera("s"), trees=0.0, masts=0, dirt=0.0)
+    dark, bright = (station(replace(camera, vignetting=v), SIZE).shade for v in (0.5, -0.5))
+    radius = sky_geometry(camera, SIZE).disc_radius
+    edge, middle = (radius > 0.85) & (radius < 0.95), radius < 0.2
+    assert dark[edge].mean() < 0.8 * dark[middle].mean()
+    assert bright[edge].mean() > 1.2 * bright[middle].mean()
+
+
+def test_an_amplifier_glows_in_a_corner_and_reflexes_stay_where_they_are() -> None:
+    camera = replace(standard_camera("s"), lamps=0)
+    plain = station(camera, SIZE)
+    glowing = station(replace(camera, amp_glow=1.0, reflexes=2), SIZE)
+    glow, reflex = glowing.rim - plain.rim, glowing.lamps - plain.lamps
+    corners = [glow[r, c] for r in (0, -1) for c in (0, -1)]
+    assert max(corners) > 3 * min(corners)
+    radius = sky_geometry(camera, SIZE).disc_radius
+    assert reflex.max() > 0.1
+    assert reflex[radius < 0.5].max() < 0.05 * reflex.max()
