@@ -47,6 +47,7 @@ INJECTED = {
     "AuroraOverhead": "frames that the model calls aurora",
     "AuroramonBackendFallback": "set on a second metrics page: there is no GPU to lose",
     "AuroramonBacklogGrowing": "set on a second metrics page: half an hour of too many files",
+    "AuroramonNewsLost": "set on a second metrics page: news that no broker took",
     "AuroramonSlowLabels": "set on a second metrics page: files that waited for minutes",
     "AuroramonDiskLow": "set on a second metrics page: a disk of this machine would have to fill up",
     "AuroramonDiskFilling": "set on a second metrics page: a disk of this machine would have to fill up",
@@ -99,6 +100,7 @@ def faulty_page() -> Iterator[tuple[Metrics, str]]:
     metrics = Metrics(CollectorRegistry(), ["faulty"], LABELS)
     metrics.fallback.set(1)
     metrics.backlog.set(200)
+    metrics.publications.labels("mqtt", "failed")
     metrics.disk_size.labels("/filling").set(1e12)
     metrics.disk_free.labels("/filling").set(2e9)
     server = StatusServer("127.0.0.1:0", metrics.page, lambda: Health(()))
@@ -112,6 +114,7 @@ def worsen(metrics: Metrics) -> None:
     metrics.backlog.inc(50)
     metrics.disk_free.labels("/filling").dec(2e8)
     metrics.latency.labels("faulty").observe(300)
+    metrics.publications.labels("mqtt", "failed").inc()
 
 
 @contextmanager
