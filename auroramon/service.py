@@ -236,9 +236,11 @@ class Service:
             self._labelled += len(done.records)
             self._last = done.records[-1] if done.records else self._last
             for file in done.files:
-                if file.outcome is Outcome.LABELLED and file.file.path in self._noticed:
-                    seconds = committed - self._noticed.pop(file.file.path)
-                    self._parts.metrics.latency.labels(file.file.camera).observe(seconds)
+                if file.outcome in {Outcome.NOT_READY, Outcome.CRASHED}:
+                    continue  # it is tried again, and its labels are late by all of that
+                noticed = self._noticed.pop(file.file.path, None)
+                if noticed is not None and file.outcome is Outcome.LABELLED:
+                    self._parts.metrics.latency.labels(file.file.camera).observe(committed - noticed)
 
     def _keep_house(self) -> None:
         """Refresh what costs a query or a look around, every few seconds."""

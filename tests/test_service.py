@@ -6,6 +6,7 @@ import os
 import signal
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -135,6 +136,39 @@ def test_frames_that_arrive_while_the_database_is_locked_are_labelled_afterwards
     wait_until(lambda: station.service.health().ok, "health is well again")
     station.end()
     assert station.store.account().labelled == 6
+
+
+def test_a_file_that_was_no_good_and_is_written_again_is_not_late_by_the_time_between(
+    make: Callable[..., Station],
+) -> None:
+    def label_or_refuse(files: Sequence[FileStat]) -> list[FileOutcome]:
+        return [
+            FileOutcome(file, Outcome.QUARANTINED, "cut off", (), {}) if file.size < 5 else outcome
+            for file, outcome in zip(files, label(files), strict=True)
+        ]
+
+    def files_in_quarantine() -> int:
+        return station.store.account().quarantined
+
+    station = make(label_or_refuse)
+    station.start()
+    station.arrive("half.png", b"fra")
+    wait_until(lambda: files_in_quarantine() == 1, "the half is refused")
+    threading.Event().wait(2)  # what must not be counted
+    rewritten = time.monotonic()
+    station.arrive("half.png", b"frame")
+    wait_until(lambda: station.frames() == 1, "the whole is labelled")
+    wait_until(lambda: latency(station)[0] == 1, "its latency is known")
+    assert latency(station)[1] < time.monotonic() - rewritten
+
+
+def latency(station: Station) -> tuple[float, float]:
+    """Give how many latencies were observed, and their sum in seconds."""
+    name = "auroramon_file_latency_seconds"
+    said = [
+        station.metrics.registry.get_sample_value(f"{name}_{part}", {"camera": "test"}) for part in ("count", "sum")
+    ]
+    return said[0] or 0.0, said[1] or 0.0
 
 
 def test_a_file_that_killed_the_daemon_is_tried_apart_and_quarantined_in_the_end(
