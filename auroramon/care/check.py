@@ -67,7 +67,8 @@ def examine(database: Database) -> Verdict:
             if database.sqlite:
                 faults += _references(conn)
             account = accounts.account(conn)
-            faults += _sums(account)
+            if not account.adds_up:
+                faults.append(f"its files do not add up: {account}")
     except DamagedDatabaseError as error:
         return Verdict(database.place, (*faults, error.said))
     return Verdict(database.place, tuple(faults), revision, account)
@@ -87,20 +88,11 @@ def _references(conn: Connection) -> Iterator[str]:
         yield f"{number} rows of {table} refer to rows of {parent} that are not there"
 
 
-def _sums(account: FileAccount) -> Iterator[str]:
-    parts = account.labelled + account.skipped + account.quarantined + account.pending
-    if account.seen != parts:
-        yield (
-            f"its files do not add up: {account.seen} seen, but {account.labelled} labelled + {account.skipped} "
-            f"skipped + {account.quarantined} quarantined + {account.pending} pending"
-        )
-
-
 def quick_fault(path: Path, limit_s: float) -> str:
     """Say what is wrong with the pages of a SQLite file; "" where nothing was found in `limit_s` seconds.
 
-    For the start of a daemon, which cannot wait for the whole of a large file: indices are not compared. What keeps the
-    file from being opened at all is for whoever opens it to say.
+    For the start of a daemon and for the doctor, who cannot wait for all of a large file: indices are not compared.
+    What keeps the file from being opened at all is for whoever opens it to say.
     """
     until = time.monotonic() + limit_s
     try:

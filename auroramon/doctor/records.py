@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
@@ -9,6 +10,7 @@ from statistics import median
 from sqlalchemy import Connection, func, inspect, select
 from sqlalchemy.engine import make_url
 
+from auroramon.care.check import quick_fault
 from auroramon.doctor.lines import Line, Machine
 from auroramon.errors import AuroramonError, NoDatabaseError, StoreBusyError
 from auroramon.store import accounts
@@ -54,7 +56,7 @@ def _examine(database: Database, machine: Machine) -> Iterator[Line]:
             yield Line("ok", "database", f"{database.place} holds no tables of auroramon yet: the first run makes them")
             return
         if database.sqlite:
-            yield _whole(conn, database.place)
+            yield _whole(Path(database.place))
             yield _mode(conn)
         old = conn.exec_driver_sql(f"SELECT version_num FROM {VERSION_TABLE}").scalar()  # noqa: S608
         yield _schema(str(old))
@@ -64,11 +66,11 @@ def _examine(database: Database, machine: Machine) -> Iterator[Line]:
         yield from _times(conn, machine)
 
 
-def _whole(conn: Connection, place: str) -> Line:
-    said = str(conn.exec_driver_sql("PRAGMA quick_check(1)").scalar())
-    if said == "ok":
-        return Line("ok", "database", f"{place} is whole")
-    return Line("failure", "database", f"{place} is damaged: {said.splitlines()[-1]}", RESTORE)
+def _whole(file: Path) -> Line:
+    fault = quick_fault(file, limit_s=math.inf)
+    if fault:
+        return Line("failure", "database", f"{file} is damaged: {fault}", RESTORE)
+    return Line("ok", "database", f"{file} is whole")
 
 
 def _mode(conn: Connection) -> Line:
@@ -91,13 +93,11 @@ def _schema(found: str) -> Line:
 
 def _account(conn: Connection) -> Line:
     now = accounts.account(conn)
-    parts = (now.labelled, now.skipped, now.quarantined, now.pending)
-    said = "{} files seen = {} labelled + {} skipped + {} quarantined + {} pending".format(now.seen, *parts)
-    if now.seen != sum(parts):
-        return Line("failure", "database", f"does not add up: {said}", RESTORE)
+    if not now.adds_up:
+        return Line("failure", "database", f"does not add up: {now}", RESTORE)
     if now.quarantined > MANY * now.seen:
-        return Line("warning", "database", said, "auroramon quarantine list says what is wrong with the bad files")
-    return Line("ok", "database", said)
+        return Line("warning", "database", str(now), "auroramon quarantine list says what is wrong with the bad files")
+    return Line("ok", "database", str(now))
 
 
 def _times(conn: Connection, machine: Machine) -> Iterator[Line]:

@@ -90,6 +90,18 @@ class FileAccount:
     quarantined: int
     pending: int
 
+    @property
+    def adds_up(self) -> bool:
+        """Say whether no file is lost and none counted twice."""
+        return self.seen == self.labelled + self.skipped + self.quarantined + self.pending
+
+    def __str__(self) -> str:
+        equals = "=" if self.adds_up else "but"
+        return (
+            f"{self.seen} files seen {equals} {self.labelled} labelled + {self.skipped} skipped + "
+            f"{self.quarantined} quarantined + {self.pending} pending"
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class QuarantinedFile:

@@ -59,7 +59,7 @@ def test_rows_that_refer_to_nothing_are_counted(database: Path) -> None:
 
 def test_files_that_do_not_add_up_are_told(database: Path) -> None:
     change(database, "UPDATE files SET state = 7 WHERE id = 3")
-    said = f"its files do not add up: {COUNT} seen, but {COUNT * 4 // 5 - 1} labelled + {COUNT // 5} skipped "
+    said = f"its files do not add up: {COUNT} files seen but {COUNT * 4 // 5 - 1} labelled + {COUNT // 5} skipped "
     assert examine_file(database).faults == (said + "+ 0 quarantined + 0 pending",)
 
 
