@@ -20,7 +20,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from auroramon.errors import ConfigError
 from auroramon.mistakes import explain
-from auroramon.preprocess import ChannelRule
+from auroramon.resample import ChannelRule
 from auroramon.types import TimeSource
 
 PREFIX = "AURORAMON_"

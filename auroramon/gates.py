@@ -6,13 +6,14 @@ get the label `unknown` and one of the reasons below. A reason begins with its k
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from auroramon.preprocess import Sky, square_size
+from auroramon.lines import straight_lines
+from auroramon.preprocess import Skies, Sky, square_size, together, where
 
 LARGEST_ASPECT = 2.0
 """Longer over shorter side in square pixels. Sky cameras reach 1.78 (16:9 video); the TREx spectrograph has 4."""
@@ -26,26 +27,6 @@ with a visible sky is 0.37 (NASCAM under bright cloud), of 5,760 simulated ones 
 
 NEAR_TOP = 0.01
 """Part of the sky's range below the highest value that still counts as saturated: noise and JPEG blur the edge."""
-
-INNER = 0.7
-"""Part of the sky's width that is looked at for lines: the largest square in the disc."""
-
-ONE_LINE = 0.1
-"""Part of the sky's width on either side of the strongest line that does not count: beneath a bright Moon the charge
-of a CCD spills along one column."""
-
-SAME_BEND, SAME_PLACE, ONE_WAY = 0.6, 0.7, 150.0
-"""A frame is made of lines where rows (or columns) share this part of their curvature, or of its places, or where the
-curvature along one axis is so many times that along the other. Of 2,160 simulated frames of the sky (36 cameras) none
-has more than 0.37, 0.44 and 12, of 63 real ones none more than 0.43, 0.15 and 7.2; stripes, test cards and slits come
-near 1 where they are not drowned in noise."""
-
-LEAST_BEND = 0.005
-"""Curvature (root mean square) over the sky's range: less is the smooth slope of a dawn and its rounding."""
-
-COARSEST_LINES = 64
-"""Pixels across the sky. Below this a smooth band along the pixels looks like a line: of 300 synthetic bands 40 were
-refused at 32 pixels, none at 96."""
 
 BLOCKS = 16
 """The sky is compared by blocks, 16 across: pixel noise averages out in them, even faint sky does not."""
@@ -79,25 +60,26 @@ def shape(pixels: NDArray[Any], pixel_aspect: float) -> str:
 
 
 def refuse(pixels: NDArray[Any], sky: Sky) -> str:
-    """Say why the sky of this frame cannot be judged, or '' where it can.
+    """Say why the sky of this frame cannot be judged, or '' where it can; see `refuse_each`."""
+    return refuse_each((pixels,), together(sky))[0]
+
+
+def refuse_each(frames: Sequence[NDArray[Any]], skies: Skies) -> list[str]:
+    """Say of each frame why its sky cannot be judged, or '' where it can.
 
     Args:
-        pixels: (H,W) or (H,W,3), native counts: only their number type is looked at.
-        sky: what `extract_sky` cut out of them.
+        frames: (H,W) or (H,W,3) each, native counts: only their number type is looked at, and their noise if in doubt.
+        skies: what `extract_skies` cut out of them.
     """
-    values = sky.grey[sky.valid]
-    if not values.size:
-        return "no sky: disc and mask leave nothing of the frame"
-    bad = values.size - int(np.isfinite(values).sum())
-    if bad:
-        return f"not finite: {bad / values.size:.1%} of the sky has no number"
-    low, high = float(values.min()), float(values.max())
-    if high - low <= 1e-5 * max(abs(high), abs(low)):
-        return f"flat: every pixel of the sky is {high:g}"
-    part = float(np.mean(values >= high - NEAR_TOP * (high - low)))
-    if part > SATURATED_PART:
-        return f"saturated: {part:.0%} of the sky is {high:g}"
-    return _no_light(pixels, sky) or _straight_lines(sky)
+    reasons = [""] * len(frames)
+    for gate in (_counts, _no_light, straight_lines):
+        passed = [k for k, reason in enumerate(reasons) if not reason]
+        if not passed:
+            break
+        found = gate([frames[k] for k in passed], skies.some(passed))
+        for k, reason in zip(passed, found, strict=True):
+            reasons[k] = reason
+    return reasons
 
 
 def daylight(sun_altitude: float, sun_below_deg: float) -> str:
@@ -108,85 +90,73 @@ def daylight(sun_altitude: float, sun_below_deg: float) -> str:
     return f"daylight: the Sun is at {sun_altitude:.1f}°, frames count while it is below {limit:.1f}°"
 
 
-def _no_light(pixels: NDArray[Any], sky: Sky) -> str:
-    """Refuse noise without a picture: a closed shutter, a covered lens, a camera that is switched off."""
-    spread, noise = _structure(sky.grey, sky.valid)
-    counts = pixels.dtype.kind in "iu"
-    if counts and spread < LEAST_COUNTS:
-        return f"no light: the sky varies by {spread:.2g} counts (is the shutter closed?)"
-    if spread < LEAST_STRUCTURE * noise and _frame_is_noise(pixels):
-        return f"no light: the sky varies by {spread:.3g} with a noise of {noise:.3g} (is the shutter closed?)"
+def _counts(_frames: Sequence[NDArray[Any]], skies: Skies) -> list[str]:
+    """Refuse by the counts alone: no sky at all, no number, one value, or too many at the top."""
+    values = where(skies.grey, skies.valid)
+    size = values.shape[1]
+    if not size:
+        return ["no sky: disc and mask leave nothing of the frame"] * len(values)
+    bad = size - np.isfinite(values).sum(axis=1)
+    lowest, highest = values.min(axis=1).astype(np.float64), values.max(axis=1).astype(np.float64)
+    with np.errstate(invalid="ignore"):
+        top = highest - NEAR_TOP * (highest - lowest)
+        part = (values >= top.astype(np.float32)[:, None]).sum(axis=1) / size
+    return [
+        _of_counts(n / size, *of_one)
+        for n, *of_one in zip(*(found.tolist() for found in (bad, lowest, highest, part)), strict=True)
+    ]
+
+
+def _of_counts(bad: float, low: float, high: float, part: float) -> str:
+    if bad:
+        return f"not finite: {bad:.1%} of the sky has no number"
+    if high - low <= 1e-5 * max(abs(high), abs(low)):
+        return f"flat: every pixel of the sky is {high:g}"
+    if part > SATURATED_PART:
+        return f"saturated: {part:.0%} of the sky is {high:g}"
     return ""
 
 
-def _structure(grey: NDArray[np.float32], valid: NDArray[np.bool_]) -> tuple[float, float]:
+def _no_light(frames: Sequence[NDArray[Any]], skies: Skies) -> list[str]:
+    """Refuse noise without a picture: a closed shutter, a covered lens, a camera that is switched off."""
+    spreads, noises = _structure(skies.grey, skies.valid)
+    reasons = []
+    for pixels, spread, noise in zip(frames, spreads.tolist(), noises.tolist(), strict=True):
+        reason = ""
+        if pixels.dtype.kind in "iu" and spread < LEAST_COUNTS:
+            reason = f"no light: the sky varies by {spread:.2g} counts (is the shutter closed?)"
+        elif spread < LEAST_STRUCTURE * noise and _frame_is_noise(pixels):
+            reason = f"no light: the sky varies by {spread:.3g} with a noise of {noise:.3g} (is the shutter closed?)"
+        reasons.append(reason)
+    return reasons
+
+
+def _structure(grey: NDArray[np.float32], valid: NDArray[np.bool_]) -> tuple[NDArray[Any], NDArray[Any]]:
     """Give the spread of the blocks that are valid all over, and the usual step between neighbouring pixels.
 
     Where there are too few such blocks to compare, the spread is infinite.
+
+    Args:
+        grey: (N,H,W).
+        valid: (H,W).
+
+    Returns:
+        (N,) each.
     """
-    high, wide = grey.shape[0] // BLOCKS, grey.shape[1] // BLOCKS
-    cut = np.s_[: high * BLOCKS, : wide * BLOCKS]
+    high, wide = grey.shape[1] // BLOCKS, grey.shape[2] // BLOCKS
+    cut = np.s_[..., : high * BLOCKS, : wide * BLOCKS]
     parts = (BLOCKS, high, BLOCKS, wide)
     # One axis after the other: NumPy is several times as slow over both at once.
     both = np.logical_and.reduce
     full = both(both(valid[cut].reshape(parts), axis=1), axis=2) if high and wide else np.zeros(0, dtype=np.bool_)
     if full.sum() < BLOCKS:
-        return float("inf"), 0.0
-    blocks = np.sort(grey[cut].reshape(parts).mean(axis=1).mean(axis=2)[full])
-    spread = blocks[int(0.95 * (blocks.size - 1))] - blocks[int(0.05 * (blocks.size - 1))]
-    rows, seen = grey[::4], valid[::4]  # a quarter of the pixels gives the same median
-    return float(spread), float(np.median(np.abs(rows[:, 1:] - rows[:, :-1])[seen[:, 1:] & seen[:, :-1]]))
-
-
-def _straight_lines(sky: Sky) -> str:
-    """Refuse what is made of lines along rows or columns: read-out stripes, a torn frame, a test card, a slit.
-
-    Nothing in the sky follows the pixels, least of all through a fisheye. Compared are second differences, which know
-    nothing of a dawn's slope.
-    """
-    if sky.grey.shape[0] < COARSEST_LINES:
-        return ""
-    margin = int(sky.grey.shape[0] * (1 - INNER) / 2)
-    inner = np.s_[margin : sky.grey.shape[0] - margin, margin : sky.grey.shape[1] - margin]
-    grey, valid = np.clip(sky.grey[inner], np.float32(sky.low), np.float32(sky.high)), sky.valid[inner]
-    columns, rows = _lines(grey[::2], valid[::2]), _lines(grey.T[::2], valid.T[::2])  # every other line tells as much
-    least = LEAST_BEND * (sky.high - sky.low)
-    if columns is None or rows is None or max(columns.energy, rows.energy) < least**2:
-        return ""
-    for name, found in (("columns", columns), ("rows", rows)):
-        if found.bend > SAME_BEND or found.place > SAME_PLACE:
-            return f"no sky image: the frame is made of straight lines along its {name}"
-    if max(columns.energy, rows.energy) > ONE_WAY * min(columns.energy, rows.energy):
-        name = "columns" if columns.energy > rows.energy else "rows"
-        return f"no sky image: neighbouring {name} of the frame do not belong together"
-    return ""
-
-
-@dataclass(frozen=True, slots=True)
-class _Lines:
-    """How alike the rows of a picture are in where they bend."""
-
-    bend: float  # part of the curvature along a row that all rows share
-    place: float  # part of the variance of its size that comes from the columns alone
-    energy: float  # mean square of the curvature
-
-
-def _lines(grey: NDArray[np.float32], valid: NDArray[np.bool_]) -> _Lines | None:
-    """Say how far columns are lines; None where no curvature is left beside the strongest of them."""
-    bend = grey[:, 2:] + grey[:, :-2] - 2 * grey[:, 1:-1]
-    if not valid.all():
-        bend = bend * (valid[:, 2:] & valid[:, 1:-1] & valid[:, :-2])
-    energy = np.einsum("ij,ij->j", bend, bend) / np.float32(len(bend))
-    strongest, reach = int(energy.argmax()), max(2, int(ONE_LINE / INNER * grey.shape[1]))
-    kept = np.ones(len(energy), dtype=np.bool_)
-    kept[max(0, strongest - reach) : strongest + reach + 1] = False
-    total = float(energy[kept].mean()) if kept.any() else 0.0
-    if not total > 0:
-        return None
-    shared = float((bend.mean(axis=0)[kept] ** 2).mean()) / total
-    size = np.abs(bend).mean(axis=0)[kept]
-    spread = total - float(size.mean()) ** 2
-    return _Lines(shared, float(size.var()) / spread if spread > 0 else 0.0, total)
+        return np.full(len(grey), np.inf), np.zeros(len(grey))
+    blocks = np.sort(where(grey[cut].reshape(-1, *parts).mean(axis=2).mean(axis=3), full), axis=1)
+    last = blocks.shape[1] - 1
+    spread = blocks[:, int(0.95 * last)] - blocks[:, int(0.05 * last)]
+    rows, seen = grey[:, ::4], valid[::4]  # a quarter of the pixels gives the same median
+    steps = where(rows[:, :, 1:] - rows[:, :, :-1], seen[:, 1:] & seen[:, :-1])
+    return spread, np.median(np.abs(steps), axis=1)
 
 
 def _frame_is_noise(pixels: NDArray[Any]) -> bool:
@@ -194,5 +164,5 @@ def _frame_is_noise(pixels: NDArray[Any]) -> bool:
     step = max(1, min(pixels.shape[:2]) // SAMPLES)
     thin = pixels[::step, ::step].astype(np.float32)
     grey = thin if thin.ndim == 2 else thin[..., 0] + thin[..., 1] + thin[..., 2]
-    spread, noise = _structure(grey, np.isfinite(grey))
-    return spread < LEAST_STRUCTURE * noise
+    ((spread,), (noise,)) = _structure(grey[None], np.isfinite(grey))
+    return bool(spread < LEAST_STRUCTURE * noise)

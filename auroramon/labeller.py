@@ -7,8 +7,7 @@ network; what comes out for a frame depends on that frame alone, so live and arc
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from time import perf_counter
 
 import numpy as np
@@ -19,86 +18,24 @@ from auroramon.bundle import ModelBundle
 from auroramon.cameras import Cameras
 from auroramon.config import CameraSettings
 from auroramon.disc import find_disc
+from auroramon.drafts import Draft, Slot
 from auroramon.errors import ConfigError, FrameError, MissingPartError, NotReadyError
 from auroramon.masks import load_mask
 from auroramon.ports import Backend
-from auroramon.preprocess import extract_sky, to_input
+from auroramon.preprocess import extract_skies, to_inputs
 from auroramon.readers import read_frames
-from auroramon.sky import SunMoon, sun_moon
+from auroramon.readers.runs import runs
+from auroramon.sky import sun_moon
 from auroramon.times import time_of
-from auroramon.types import (
-    GONE,
-    UNKNOWN,
-    Classification,
-    Disc,
-    FileOutcome,
-    FileStat,
-    FrameInfo,
-    LabelRecord,
-    Outcome,
-    RawFrame,
-)
-
-STAGES = ("read", "prepare", "embed", "classify")
-NOTHING = float("nan")
-
-
-@dataclass(slots=True)
-class _Slot:
-    """One frame on its way."""
-
-    info: FrameInfo
-    sun_moon: SunMoon | None
-    refusal: str  # a gate's reason, or ""
-    embedding: NDArray[np.float32] | None = None
-    classification: Classification | None = None
-
-    def record(self) -> LabelRecord:
-        said = self.classification or Classification(UNKNOWN, NOTHING, (), NOTHING, self.refusal)
-        return LabelRecord(
-            info=self.info,
-            classification=said,
-            embedding=None if self.embedding is None else self.embedding.astype(np.float16),
-            sun_altitude=self.sun_moon.sun_altitude if self.sun_moon else None,
-            moon_altitude=self.sun_moon.moon_altitude if self.sun_moon else None,
-            moon_phase=self.sun_moon.moon_phase if self.sun_moon else None,
-        )
-
-
-@dataclass(slots=True)
-class _Draft:
-    """One file on its way."""
-
-    file: FileStat
-    slots: list[_Slot] = field(default_factory=list)
-    outcome: Outcome = Outcome.LABELLED
-    reason: str = ""
-    seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(STAGES, 0.0))
-
-    @contextmanager
-    def timed(self, stage: str) -> Iterator[None]:
-        begun = perf_counter()
-        try:
-            yield
-        finally:
-            self.seconds[stage] += perf_counter() - begun
-
-    def end(self, error: FrameError) -> None:
-        """Note that nothing more comes of this file; what came before stays."""
-        self.reason = str(error)
-        self.outcome = Outcome.LABELLED if self.slots else Outcome.QUARANTINED
-
-    def finished(self) -> FileOutcome:
-        records = tuple(slot.record() for slot in self.slots) if self.outcome is Outcome.LABELLED else ()
-        return FileOutcome(self.file, self.outcome, self.reason, records, self.seconds)
+from auroramon.types import GONE, Disc, FileOutcome, FileStat, FrameInfo, Outcome, RawFrame
 
 
 @dataclass(slots=True)
 class _Waiting:
     """A frame whose input waits for the network."""
 
-    draft: _Draft
-    slot: _Slot
+    draft: Draft
+    slot: Slot
     pixels: NDArray[np.float32]  # (C,S,S)
 
 
@@ -116,7 +53,7 @@ class Labeller:
 
     def __call__(self, files: Sequence[FileStat]) -> list[FileOutcome]:
         """Label every frame of the files; one outcome a file, in the order given."""
-        drafts = [_Draft(file) for file in files]
+        drafts = [Draft(file) for file in files]
         waiting: list[_Waiting] = []
         take_begun = _nothing  # a batch on a GPU runs while the next one is read and prepared here
         for draft in drafts:
@@ -132,38 +69,25 @@ class Labeller:
             self._classify(draft)
         return [draft.finished() for draft in drafts]
 
-    def _prepare(self, draft: _Draft) -> Iterator[_Waiting]:
+    def _prepare(self, draft: Draft) -> Iterator[_Waiting]:
         """Read a file and give what the network shall see; the rest is written into the draft."""
         disc: Disc | None = None
         camera: CameraSettings | None = None
-        for raw in self._read(draft):
+        for run in self._read(draft):
             with draft.timed("prepare"):
                 # A stack names its station in its first header only, and a file is of one camera.
-                camera = camera or self.cameras.of_frame(draft.file, raw)
-                disc = _disc_of(camera, raw, disc)
-                try:
-                    slot, pixels = self._look(draft.file, camera, raw, disc)
-                except ConfigError as error:  # a mask of another size: the file waits until somebody mends it
-                    draft.outcome, draft.reason = Outcome.NOT_READY, str(error)
-                    return
-                except FrameError as error:  # no source of time that the camera trusts has one
-                    draft.end(error)
-                    return
-                draft.slots.append(slot)
-            if pixels is not None:
-                yield _Waiting(draft, slot, pixels)
+                camera = camera or self.cameras.of_frame(draft.file, run[0])
+                disc = _disc_of(camera, run[0], disc)
+                ready = self._look(draft, camera, run, disc)
+            yield from ready
+            if draft.reason:
+                return
 
     @staticmethod
-    def _read(draft: _Draft) -> Iterator[RawFrame]:
+    def _read(draft: Draft) -> Iterator[Sequence[RawFrame]]:
         """Read the frames of a file; its errors become the draft's outcome."""
         try:
-            frames = read_frames(places.place(draft.file.path))
-            while True:
-                with draft.timed("read"):
-                    raw = next(frames, None)
-                if raw is None:
-                    break
-                yield raw
+            yield from runs(_timed(draft, read_frames(places.place(draft.file.path))))
             if not draft.slots:
                 draft.outcome, draft.reason = Outcome.QUARANTINED, "holds no frame"
         except FrameError as error:
@@ -172,23 +96,40 @@ class Labeller:
             gone = isinstance(error.__cause__, FileNotFoundError)
             draft.outcome, draft.reason = (Outcome.SKIPPED, GONE) if gone else (Outcome.NOT_READY, str(error))
 
-    def _look(
-        self, file: FileStat, camera: CameraSettings, raw: RawFrame, disc: Disc
-    ) -> tuple[_Slot, NDArray[np.float32] | None]:
-        """Place a frame in time, and prepare it unless a gate refuses it."""
-        when = time_of(raw, file.path, file.mtime_ns, camera.time_from, camera.time_pattern, camera.utc_offset_hours)
-        info = FrameInfo(file.path, raw.index, camera.name, when.time, when.source, raw.channel)
-        place = None
-        if camera.latitude is not None and camera.longitude is not None:
-            place = sun_moon(when.time, camera.latitude, camera.longitude)
-        refusal = gates.daylight(place.sun_altitude, camera.sun_below_deg) if place else ""
-        refusal = refusal or gates.shape(raw.pixels, raw.pixel_aspect)
-        if refusal:
-            return _Slot(info, place, refusal), None
-        mask = load_mask(camera.mask, raw.pixels.shape[:2]) if camera.mask else None
-        sky = extract_sky(raw.pixels, raw.pixel_aspect, disc, self.bundle.preprocess, camera.channel, mask)
-        refusal = gates.refuse(raw.pixels, sky)
-        return _Slot(info, place, refusal), None if refusal else to_input(sky, self.bundle.preprocess)
+    def _look(self, draft: Draft, camera: CameraSettings, run: Sequence[RawFrame], disc: Disc) -> Sequence[_Waiting]:
+        """Place frames in time, and prepare those that no gate refuses; the draft says what ended it early."""
+        placed: list[tuple[RawFrame, Slot]] = []
+        fault: FrameError | None = None  # no source of time that the camera trusts has one
+        for raw in run:
+            try:
+                placed.append((raw, _placed(draft.file, camera, raw)))
+            except FrameError as error:
+                fault = error
+                break
+        try:
+            ready = self._inputs(draft, camera, [one for one in placed if not one[1].refusal], disc)
+        except ConfigError as error:  # a mask of another size: the file waits until somebody mends it
+            draft.outcome, draft.reason = Outcome.NOT_READY, str(error)
+            return ()
+        draft.slots += [slot for _, slot in placed]
+        if fault is not None:
+            draft.end(fault)
+        return ready
+
+    def _inputs(
+        self, draft: Draft, camera: CameraSettings, placed: Sequence[tuple[RawFrame, Slot]], disc: Disc
+    ) -> Sequence[_Waiting]:
+        """Give the inputs of the frames of a run that show a sky, and write into the slots of others why not."""
+        if not placed:
+            return ()
+        frames, aspect, spec = [raw.pixels for raw, _ in placed], placed[0][0].pixel_aspect, self.bundle.preprocess
+        mask = load_mask(camera.mask, frames[0].shape[:2]) if camera.mask else None
+        skies = extract_skies(frames, aspect, disc, spec, camera.channel, mask)
+        for (_, slot), reason in zip(placed, gates.refuse_each(frames, skies), strict=True):
+            slot.refusal = reason
+        good = [k for k, (_, slot) in enumerate(placed) if not slot.refusal]
+        inputs = to_inputs(skies.some(good), spec)
+        return [_Waiting(draft, placed[k][1], pixels) for k, pixels in zip(good, inputs, strict=True)]
 
     def _begin(self, waiting: Sequence[_Waiting]) -> Callable[[], None]:
         """Begin to embed a batch, and give what waits for it and writes it into its drafts."""
@@ -206,7 +147,7 @@ class Labeller:
 
         return take
 
-    def _classify(self, draft: _Draft) -> None:
+    def _classify(self, draft: Draft) -> None:
         embedded = [(slot, slot.embedding) for slot in draft.slots if slot.embedding is not None]
         if not embedded:
             return
@@ -218,6 +159,26 @@ class Labeller:
 
 def _nothing() -> None:
     """Wait for nothing: no batch has begun."""
+
+
+def _timed(draft: Draft, frames: Iterator[RawFrame]) -> Iterator[RawFrame]:
+    while True:
+        with draft.timed("read"):
+            raw = next(frames, None)
+        if raw is None:
+            return
+        yield raw
+
+
+def _placed(file: FileStat, camera: CameraSettings, raw: RawFrame) -> Slot:
+    """Say when and where a frame was taken, and refuse it where that, or its shape, says enough."""
+    when = time_of(raw, file.path, file.mtime_ns, camera.time_from, camera.time_pattern, camera.utc_offset_hours)
+    info = FrameInfo(file.path, raw.index, camera.name, when.time, when.source, raw.channel)
+    place = None
+    if camera.latitude is not None and camera.longitude is not None:
+        place = sun_moon(when.time, camera.latitude, camera.longitude)
+    refusal = gates.daylight(place.sun_altitude, camera.sun_below_deg) if place else ""
+    return Slot(info, place, refusal or gates.shape(raw.pixels, raw.pixel_aspect))
 
 
 def _disc_of(camera: CameraSettings, raw: RawFrame, of_file: Disc | None) -> Disc:

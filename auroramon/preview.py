@@ -10,15 +10,14 @@ from PIL import Image, ImageDraw, ImageFont
 
 from auroramon import gates
 from auroramon.preprocess import (
-    ChannelRule,
     InputChannel,
     PreprocessSpec,
     Sky,
     extract_sky,
     square_size,
-    to_grey,
     to_input,
 )
+from auroramon.resample import ChannelRule, to_grey
 from auroramon.types import Disc
 
 SIDE = 512  # pixels of the longer side of the frame, and of an input plane's place

@@ -11,7 +11,8 @@ from auroramon.backfill import COMMIT_FRAMES, cut
 from auroramon.cli.job import begin
 from auroramon.config import Settings, load_settings
 from auroramon.coordinator import Coordinator, utc_now
-from auroramon.labeller import STAGES, Labeller
+from auroramon.drafts import STAGES
+from auroramon.labeller import Labeller
 from auroramon.types import FileOutcome, FileStat
 
 NAMES = (*STAGES, "commit")

@@ -13,12 +13,13 @@ PACKAGE = Path(__file__).resolve().parent.parent / "auroramon"
 
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("types", "errors"),
-    ("ports", "preprocess", "config", "mistakes", "sim"),
+    ("ports", "resample", "preprocess", "config", "mistakes", "sim"),
     (
         "times",
         "places",
         "disc",
         "gates",
+        "lines",
         "masks",
         "preview",
         "bundle",
@@ -29,7 +30,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "events",
     ),
     ("readers", "backends", "sources", "store", "executors"),
-    ("metrics", "labeller", "archive", "fit", "adapt", "gain"),
+    ("metrics", "drafts", "labeller", "archive", "fit", "adapt", "gain"),
     (
         "coordinator",
         "server",

@@ -14,7 +14,8 @@ from PIL import Image
 
 from auroramon.errors import ConfigError
 from auroramon.masks import load_mask
-from auroramon.preprocess import ChannelRule, InputChannel, PreprocessSpec, extract_sky, to_input, whole_frame
+from auroramon.preprocess import InputChannel, PreprocessSpec, extract_sky, to_input, whole_frame
+from auroramon.resample import ChannelRule
 from auroramon.types import Disc
 
 OATH = PreprocessSpec(224, 0.85, 0.5, 99.5, ("stretched",), (0.0,), (1.0,))

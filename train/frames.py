@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from auroramon.errors import ConfigError
-from auroramon.preprocess import ChannelRule, to_grey
+from auroramon.resample import ChannelRule, to_grey
 from auroramon.types import LABELS, UNKNOWN, Disc
 
 INDEX = "index.json"

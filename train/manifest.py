@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import get_args
 
 from auroramon.errors import ConfigError
-from auroramon.preprocess import ChannelRule
+from auroramon.resample import ChannelRule
 from auroramon.types import Disc
 from train.frames import TARGETS
 

@@ -14,7 +14,7 @@ import numpy as np
 
 import auroramon.sim
 from auroramon.errors import ConfigError
-from auroramon.preprocess import ChannelRule
+from auroramon.resample import ChannelRule
 from auroramon.sim.camera import random_camera
 from auroramon.sim.scene import UNKNOWN_KINDS, draw, draw_unknown
 from auroramon.types import LABELS
