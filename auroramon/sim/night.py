@@ -16,7 +16,7 @@ from auroramon.sim.frame import SimFrame
 from auroramon.sim.geometry import SkyGeometry, sky_geometry
 from auroramon.sim.light import Drawn, Scene, render
 from auroramon.sim.moon import Moon, random_moon
-from auroramon.sim.scene import VISIBLE, finish, in_free_sky, measure
+from auroramon.sim.scene import BURNT, VISIBLE, finish, in_free_sky, measure
 from auroramon.sim.sky import Sky, random_sky, turned
 from auroramon.sim.station import Station, station
 
@@ -28,8 +28,8 @@ _STORY = {
     "clouds": (0.66, 0.74, 0.81, 0.87),
     "moon": (0.80, 0.84, 9.0, 9.1),
 }
-_JUST = 0.6
-"""Share of the contrast asked of a training frame at which a form still shows in the course of a night."""
+_JUST, _FAINT = 0.6, 0.4
+"""Share of what is asked of a training frame at which clouds, and aurora, still show in the course of a night."""
 _AURORA = ("arc", "discrete", "diffuse")
 _STRENGTH = 2.2
 """How far above the least that counts as visible each form of aurora stands at its best."""
@@ -94,15 +94,30 @@ def _cast(rng: np.random.Generator, camera: SimCamera, geometry: SkyGeometry, pl
 
 
 def _strong(rng: np.random.Generator, label: str, sky: Sky, geometry: SkyGeometry, place: Station) -> Display:
-    """A display of a class, as bright as this camera needs to show it well."""
-    display = random_display(rng, label)
-    for _ in range(5):
-        truth = measure(geometry, place, label, render(geometry, place, Scene(sky, display)))
-        lacking = _STRENGTH * VISIBLE[label] / max(truth["visible"], 1e-3)
-        if lacking <= 1:
+    """A display of a class that this camera can show well without burning out, as bright as that needs."""
+    best: tuple[float, Display] | None = None
+    for _ in range(6):
+        display, shown = _brightened(random_display(rng, label), label, sky, geometry, place)
+        if best is None or shown > best[0]:
+            best = (shown, display)
+        if best[0] >= 1:
             break
-        display = _dimmed(display, min(lacking * 1.2, 6.0))
-    return display
+    assert best is not None  # noqa: S101 - six were tried
+    return best[1]
+
+
+def _brightened(display: Display, label: str, sky: Sky, geometry: SkyGeometry, place: Station) -> tuple[Display, float]:
+    """The display as bright as it must be, and its contrast: 1 where it is as high as wished."""
+    shown = 0.0
+    for _ in range(6):
+        truth = measure(geometry, place, label, render(geometry, place, Scene(sky, display)))
+        if truth["saturated"] >= BURNT[label]:
+            return _dimmed(display, 0.4), shown
+        shown = truth["visible"] / (_STRENGTH * VISIBLE[label])
+        if shown >= 1:
+            break
+        display = _dimmed(display, min(1.2 / max(shown, 1e-3), 2.5))
+    return display, shown
 
 
 def _dimmed(display: Display, factor: float) -> Display:
@@ -170,7 +185,7 @@ def _label(
 ) -> tuple[str, dict[str, float]]:
     """What the frame shows by the rules of docs/simulation.md, and the measurements."""
     truth = measure(geometry, place, "clear", drawn)
-    shown = [form for form in _AURORA if part[form] > 0.1 and truth["aurora"] >= _JUST * VISIBLE[form]]
+    shown = [form for form in _AURORA if part[form] > 0.1 and truth["aurora"] >= _FAINT * VISIBLE[form]]
     strength = {name: part[name] * _brightest(form) for name, form in _forms(cast).items()}
     if truth["moon"] >= VISIBLE["moon"] and truth["moon_clear"] > 0.02 and truth["aurora"] < 0.4:
         label, visible = "moon", truth["moon"]

@@ -35,7 +35,7 @@ _CLOUD_FORM = 0.35
 """Contrast from which thin clouds count as clouds, too."""
 _STARS = 4.0
 """Signal to noise of the tenth brightest pixel of starlight from which a clear sky is seen to be clear."""
-_BURNT = {"arc": 0.05, "diffuse": 0.05, "discrete": 0.12}
+BURNT = {"arc": 0.05, "diffuse": 0.05, "discrete": 0.12}
 """Share of the sky that may be burnt out at most, where it is less than usual: diffuse aurora is faint."""
 
 
@@ -182,7 +182,7 @@ def measure(geometry: SkyGeometry, place: Station, label: str, drawn: Drawn) -> 
         "sun_altitude_deg": drawn.sun_altitude_deg,
         "cloud_form": seen.structure(drawn.clouds) if drawn.clouds is not None and label == "cloudy" else 0.0,
     }
-    truth["visible"] = _visible(label, truth) if truth["saturated"] < _BURNT.get(label, 0.3) else 0.0
+    truth["visible"] = _visible(label, truth) if truth["saturated"] < BURNT.get(label, 0.3) else 0.0
     if label == "clear" and geometry.camera.band in ("white", "colour") and not _sky_shows(truth):
         truth["visible"] -= 0.5
     return truth

@@ -60,3 +60,10 @@ def test_the_same_seed_plays_the_same_night_and_another_seed_another() -> None:
 def test_a_start_without_time_zone_is_refused() -> None:
     with pytest.raises(ValueError, match="time zone"):
         next(night(1, CAMERA, START.replace(tzinfo=None)))
+
+
+def test_no_arc_and_no_diffuse_aurora_of_a_night_is_burnt_out() -> None:
+    for seed in range(4):
+        frames = night(seed, standard_camera("s", seed), START, 10, 1200, 96)
+        burnt = [frame.truth["saturated"] for _, label, frame in frames if label in ("arc", "diffuse")]
+        assert np.mean(burnt) < 0.05
