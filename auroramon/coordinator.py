@@ -58,6 +58,7 @@ class Coordinator:
         self._clock = clock
         self._news = news
         self._kept: list[FileOutcome] = []
+        self._refused = False  # the last commit was: said once, not at each try
 
     @property
     def kept(self) -> int:
@@ -83,11 +84,14 @@ class Coordinator:
                     self.job.run, part, model=self.job.model, source=self.job.source, now=now, retry_after=RETRY_AFTER
                 )
             except StoreBusyError as error:
-                log.warning("%d files keep their labels in memory: %s", len(self._kept), error)
+                if not self._refused:
+                    log.warning("labels wait in memory until the database takes them: %s", error)
+                self._refused = True
                 if self._metrics is not None:
                     self._metrics.store_failures.inc()
                 return None
             self._kept = self._kept[len(part) :]
+            self._refused = False
             self._tell(done)
             if self._metrics is not None:
                 self._metrics.count_commit(part, done)

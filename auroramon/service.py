@@ -184,10 +184,12 @@ class Service:
             fresh = self._claim_arrivals() or self._claim_backlog()
             if not fresh and not self._suspects:
                 self._suspects = self._store.claim(self._run, 1, self._clock(), suspects=True)
-            self._away_until = 0.0
         except StoreBusyError as error:
             self._stay_away(error)
             return True
+        if self._away_until:
+            log.info("the database is back")
+            self._away_until = 0.0
         if fresh:
             self._work(self._parts.executor, fresh, stop)
         elif self._suspects:

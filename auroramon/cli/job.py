@@ -19,14 +19,26 @@ if TYPE_CHECKING:
     from auroramon.store.store import Store
 
 
-def begin(settings: Settings, labeller: Labeller, source: Source, settle_s: float) -> tuple[Store, Job]:
+def begin(
+    settings: Settings, labeller: Labeller, source: Source, settle_s: float, patience_s: float | None = None
+) -> tuple[Store, Job]:
     """Open the database, upgrade it if need be, and start a run in it.
+
+    With `patience_s` the store given back waits no longer than that for another writer; the start itself is patient.
 
     Raises:
         StoreError: the database cannot be used; nothing was read yet.
     """
     store = open_store(settings.database_url)
-    return store, enter(store, settings, labeller, source, settle_s)
+    try:
+        job = enter(store, settings, labeller, source, settle_s)
+    except BaseException:
+        store.close()
+        raise
+    if patience_s is None:
+        return store, job
+    store.close()
+    return open_store(settings.database_url, create=False, busy_timeout_s=patience_s), job
 
 
 def enter(store: Store, settings: Settings, labeller: Labeller, source: Source, settle_s: float) -> Job:

@@ -31,6 +31,9 @@ log = logging.getLogger(__name__)
 CHANGEABLE = frozenset({"camera", "model", "log"})
 """Tables of the configuration that a running daemon takes over. The others belong to what is open already."""
 
+BUSY_S = 5.0
+"""The daemon waits so long for another writer; then it says that the database is away and works on in memory."""
+
 SUSPECT_S = 90.0
 """A file that hung or killed a worker gets so long when it is tried apart; less than the WatchdogSec of the unit."""
 

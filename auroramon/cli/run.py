@@ -67,7 +67,7 @@ def _serve(read: Callable[[], Settings], settings: Settings, life: Lifeline) -> 
     from auroramon.assemble import live_threads, make_labeller
     from auroramon.cli.events import couriers, rules_of
     from auroramon.cli.job import begin
-    from auroramon.cli.live import Reloader, isolated, say_what_is_watched, show
+    from auroramon.cli.live import BUSY_S, Reloader, isolated, say_what_is_watched, show
     from auroramon.coordinator import Coordinator
     from auroramon.executors.inline import InlineExecutor
     from auroramon.herald import Herald
@@ -81,7 +81,7 @@ def _serve(read: Callable[[], Settings], settings: Settings, life: Lifeline) -> 
     metrics = _metrics()
     show(metrics, settings, labeller)
     life.starting("opening the database")
-    store, job = begin(settings, labeller, "live", settle_s=settings.watch.settle_s)
+    store, job = begin(settings, labeller, "live", settle_s=settings.watch.settle_s, patience_s=BUSY_S)
     metrics.show_newest(store.camera_status())
     if store.folder is not None:
         metrics.watch_disk(store.folder)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import resource
 import shutil
+import sqlite3
 import subprocess
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -193,6 +196,26 @@ def test_a_full_disk_stops_nothing_and_costs_nothing(tiny: Path, tmp_path: Path)
         wait_until(lambda: get(pages, "/healthz")[0] == 200, "health is well again")
         stop(process)
     assert len(labels(url)) == 30
+
+
+def test_a_database_that_another_program_holds_is_told_of_within_seconds_and_once(tiny: Path, tmp_path: Path) -> None:
+    config = write_config(tmp_path, tiny, listen="127.0.0.1:0")
+    url = f"sqlite:///{tmp_path / 'labels.db'}"
+    with daemon(config) as process, closing(sqlite3.connect(tmp_path / "labels.db", isolation_level=None)) as other:
+        pages = started(process)
+        write_png(tmp_path / "in", 0)
+        wait_until(lambda: settled(url, 1), "the first frame is labelled")
+        other.execute("BEGIN IMMEDIATE")
+        write_png(tmp_path / "in", 1)
+        wait_until(lambda: get(pages, "/healthz")[0] == 503, "health tells of it", timeout=25)  # not after 30 s, as once
+        counted = 'auroramon_database_failures_total (?!0\\.0|1\\.0).*'
+        wait_until(lambda: re.search(counted, get(pages, "/metrics")[1]) is not None, "it was tried again")
+        other.execute("ROLLBACK")
+        wait_until(lambda: settled(url, 2), "the second frame is labelled")
+        wait_until(lambda: get(pages, "/healthz")[0] == 200, "health is well again")
+        log = stop(process)
+    assert log.count("in memory") == 1
+    assert log.count("the database is back") == 1
 
 
 def test_the_metrics_page_follows_the_conventions_of_prometheus(tiny: Path, tmp_path: Path) -> None:
