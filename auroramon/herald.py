@@ -58,6 +58,7 @@ class Herald:
         self._cooldown = timedelta(seconds=settings.cooldown_s)
         self._every_s = every_s
         self._clock = clock
+        self._waits = False  # for the database: said once, not at each look
         self._changed = threading.Event()
         self._stop = threading.Event()
         self._known: dict[str, AuroraEvent] = {}  # camera -> its event that goes on, told or not
@@ -99,12 +100,15 @@ class Herald:
             self._store.derive_events(self._rules, since=now - timedelta(days=1))
             recent = self._store.events(since=now - timedelta(days=2))
         except StoreBusyError as error:
-            log.warning("events wait for the database: %s", error)
+            if not self._waits:
+                log.warning("events wait for the database: %s", error)
+            self._waits = True
             self._changed.set()
             return
         except StoreError as error:  # the loop that labels finds it too, and ends
             log.error("events cannot be derived: %s", error)
             return
+        self._waits = False
         newest = {event.camera: event for event in recent}  # by beginning, so the last one of a camera stays
         for camera, event in newest.items():
             self._judge(camera, event, now, begin)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from auroramon.config import Settings
     from auroramon.doctor.lines import Line
 
+WIDEST = 20  # columns of what a line is about, on a terminal: the sentence needs the rest
 SIGNS = {"ok": ("ok", "green"), "warning": ("warning", "yellow"), "failure": ("FAILURE", "bold red")}
 
 
@@ -56,14 +57,16 @@ def _print(lines: Sequence[Line]) -> None:
 
     out = console()
     table = Table.grid(padding=(0, 2, 0, 0))
-    for _ in range(2):
-        table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column(max_width=WIDEST, overflow="fold")
     table.add_column(overflow="fold")
+    about = max(16, *(len(line.about) + 2 for line in lines))
     for line in lines:
         word, style = SIGNS[line.level]
         remedy = f"-> {line.remedy}" if line.remedy else ""
         if not out.is_terminal:
-            click.echo(f"{word:<9}{line.about:<16}{line.sentence}" + (f"\n{'':<25}{remedy}" if remedy else ""))
+            indent = " " * (9 + about)
+            click.echo(f"{word:<9}{line.about:<{about}}{line.sentence}" + (f"\n{indent}{remedy}" if remedy else ""))
             continue
         said = Text(line.sentence + ("\n" if remedy else "")).append(remedy, style=style)
         table.add_row(Text(word, style=style), line.about, said)

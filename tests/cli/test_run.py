@@ -207,8 +207,10 @@ def test_a_database_that_another_program_holds_is_told_of_within_seconds_and_onc
         wait_until(lambda: settled(url, 1), "the first frame is labelled")
         other.execute("BEGIN IMMEDIATE")
         write_png(tmp_path / "in", 1)
-        wait_until(lambda: get(pages, "/healthz")[0] == 503, "health tells of it", timeout=25)  # not after 30 s, as once
-        counted = 'auroramon_database_failures_total (?!0\\.0|1\\.0).*'
+        wait_until(
+            lambda: get(pages, "/healthz")[0] == 503, "health tells of it", timeout=25
+        )  # not after 30 s, as once
+        counted = "auroramon_database_failures_total (?!0\\.0|1\\.0).*"
         wait_until(lambda: re.search(counted, get(pages, "/metrics")[1]) is not None, "it was tried again")
         other.execute("ROLLBACK")
         wait_until(lambda: settled(url, 2), "the second frame is labelled")

@@ -17,6 +17,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from auroramon.bundle import load_bundle
+from auroramon.cli.doctor import _print
 from auroramon.config import CameraSettings, Settings, load_settings
 from auroramon.doctor.lines import Line, Machine, answers, free_bytes
 from auroramon.doctor.machine import (
@@ -467,3 +468,16 @@ def test_a_configuration_that_cannot_be_read_is_a_failure_and_the_machine_is_exa
     assert "is not valid TOML" in done.stdout
     assert "clock" in done.stdout
     assert run("doctor", "--nonsense", check=False).returncode == 2
+
+
+def test_columns_stay_apart_in_a_pipe_however_long_a_camera_is_called(capsys: pytest.CaptureFixture[str]) -> None:
+    _print([
+        Line("ok", "camera longyearbyen-north", "watches /data"),
+        Line("failure", "clock", "is wrong", "set it"),
+    ])  # fmt: skip
+    shown = capsys.readouterr().out.splitlines()
+    assert shown[:3] == [
+        "ok       camera longyearbyen-north  watches /data",
+        "FAILURE  clock                      is wrong",
+        "                                    -> set it",
+    ]
