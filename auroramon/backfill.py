@@ -25,6 +25,7 @@ COMMIT_FRAMES = 1000  # outcomes are written together once they hold so many fra
 COMMIT_S = 1.0  # or after so long
 BUSY_S = 1.0  # wait before a busy database is asked again
 HEARTBEAT_S = 30.0
+COUNTING_S = 2.0  # most that is spent at each sign of life on the counts of hours, which takes a hundredth of that
 
 
 ENDS = (Outcome.LABELLED, Outcome.SKIPPED, Outcome.QUARANTINED, Outcome.KNOWN)
@@ -163,6 +164,7 @@ class Backfill:
             return
         try:
             self._coordinator.store.heartbeat(self._coordinator.job.run, self._clock())
+            self._coordinator.store.count_hours(limit_s=COUNTING_S)
             self._next_heartbeat = time.monotonic() + HEARTBEAT_S
         except StoreBusyError as error:
             log.warning("no sign of life could be given: %s", error)

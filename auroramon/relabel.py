@@ -27,6 +27,7 @@ BATCH = 4000
 
 BUSY_S = 1.0  # wait before a busy database is asked again
 HEARTBEAT_S = 30.0
+COUNTING_S = 3.0  # most that is spent at each sign of life on the counts of hours
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,7 @@ class Relabelling:
             try:
                 if time.monotonic() - self._alive_at > HEARTBEAT_S:
                     self.store.heartbeat(self.run, self.clock())
+                    self.store.count_hours(limit_s=COUNTING_S)
                     self._alive_at = time.monotonic()
                 return write()
             except StoreBusyError as error:

@@ -66,9 +66,11 @@ def examine(database: Database) -> Verdict:
                 faults.append(f"a newer auroramon wrote it (schema {revision}, this one knows {REVISION})")
             if database.sqlite:
                 faults += _references(conn)
-            account = accounts.account(conn)
+            account = accounts.recount(conn)
             if not account.adds_up:
                 faults.append(f"its files do not add up: {account}")
+            if revision == REVISION:
+                faults += _kept(account, accounts.account(conn))
     except DamagedDatabaseError as error:
         return Verdict(database.place, (*faults, error.said))
     return Verdict(database.place, tuple(faults), revision, account)
@@ -86,6 +88,11 @@ def _references(conn: Connection) -> Iterator[str]:
     lost = Counter((str(row[0]), str(row[2])) for row in rows)
     for (table, parent), number in sorted(lost.items()):
         yield f"{number} rows of {table} refer to rows of {parent} that are not there"
+
+
+def _kept(account: FileAccount, kept: FileAccount) -> Iterator[str]:
+    if account.adds_up and account != kept:
+        yield f"it keeps another account ({kept}) than that of its files ({account}): `auroramon db recount` mends that"
 
 
 def quick_fault(path: Path, limit_s: float) -> str:

@@ -167,6 +167,7 @@ def _label(
         relabelled = work.relabel(labeller.bundle.head, stop)
         account = work.run(listing, stop)
         store.update_expected(utc_now())
+        store.count_hours()
     account.relabelled = relabelled
     _tell(account, store.place, as_json)
     return 1 if account.left or stop.is_set() else 0

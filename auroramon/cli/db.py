@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 PG_DUMP = "copy it with `pg_dump --format=custom`, and put a copy back with `pg_restore --clean`"
 
 
-@click.group(short_help="Copy, check, restore, migrate and vacuum the database.")
+@click.group(short_help="Copy, check, restore, migrate, recount and vacuum the database.")
 def db() -> None:
     """Care for the database of labels. Where it is a SQLite file, everything here is done to that file."""
 
@@ -122,6 +122,22 @@ def migrate(config: Path | None, no_copy: bool) -> int:
         click.echo(f"copied to {back_up(source, _folder(settings, source), keep, utc_now()).path}")
     open_store(settings.database_url, create=False).close()
     click.echo(f"the schema was {old} and is now {REVISION}")
+    return 0
+
+
+@db.command()
+@config_option
+def recount(config: Path | None) -> int:
+    """Count anew what is kept counted: files by state, and the frames of each hour by label.
+
+    Both are kept right with every change. It is for a database that somebody else's SQL has changed.
+    """
+    from auroramon.store.store import open_store
+
+    with closing(open_store(settings_of(config).database_url, create=False)) as store:
+        before, now = store.recount(), store.account()
+    same = "as it was kept" if before == now else f"it was kept as {before}"
+    click.echo(f"{store.place}: {counted(now.seen, 'file')} counted anew, {same}")
     return 0
 
 

@@ -248,4 +248,5 @@ def promote(config: Path | None, name: str) -> int:
     with closing(open_store(settings.database_url, create=False)) as store:
         store.promote_model(name, datetime.now(UTC))
         click.echo(f"{name} speaks from now on, in {store.place}")
+        store.count_hours()  # of what it says; the occurrence is right before, but slow
     return 0

@@ -65,6 +65,7 @@ def relabel(
         begun = time.monotonic()
         done = _relabel(store, bundle, model, chosen, stop, waiting)
         seconds = time.monotonic() - begun
+        store.count_hours()
         left = store.count_without_label(model, chosen)
         speaks = store.models()[0].name
         told = {

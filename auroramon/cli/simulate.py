@@ -166,6 +166,7 @@ def demo(folder: Path, seconds: float, seed: int, config: Path | None) -> int:
             _catch_up(progress, look)
         place.metrics.write_bytes(page(place, "/metrics"))
         store.update_expected(datetime.now(UTC))
+        store.count_hours()
         day = timedelta(days=1)
         rows = store.occurrence("hour", since=pace.start - day, until=pace.start + day)
         account = store.account()

@@ -92,7 +92,7 @@ def _schema(found: str) -> Line:
 
 
 def _account(conn: Connection) -> Line:
-    now = accounts.account(conn)
+    now = accounts.recount(conn)
     if not now.adds_up:
         return Line("failure", "database", f"does not add up: {now}", RESTORE)
     if now.quarantined > MANY * now.seen:

@@ -2,15 +2,58 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable, Mapping
+
 from sqlalchemy import Connection, case, func, select, text
 
 from auroramon.store.encoding import moment
 from auroramon.store.results import CameraStatus, FileAccount, QuarantinedFile
-from auroramon.store.schema import LABELLED, PENDING, QUARANTINED, SKIPPED, cameras, files, folders, frames
+from auroramon.store.schema import LABELLED, PENDING, QUARANTINED, SKIPPED, STATES, cameras, files, folders, frames
+from auroramon.store.schema import account as kept
+
+_KEPT = select(kept.c.seen, kept.c.labelled, kept.c.skipped, kept.c.quarantined, kept.c.pending)
+_MOVE = text(
+    "INSERT INTO account (id, seen, pending, labelled, skipped, quarantined) "
+    "VALUES (1, :seen, :pending, :labelled, :skipped, :quarantined) ON CONFLICT (id) DO UPDATE SET "
+    + ", ".join(f"{name} = account.{name} + excluded.{name}" for name in ("seen", *STATES.values()))
+)
 
 
 def account(conn: Connection) -> FileAccount:
-    """Count every file, and by itself each state, at one moment."""
+    """Give the account that is kept: one row, whatever the number of files."""
+    row = conn.execute(_KEPT).one_or_none()
+    return FileAccount(*row) if row else FileAccount(0, 0, 0, 0, 0)
+
+
+def count_moves(conn: Connection, moves: Mapping[int, int], *, new: int = 0) -> None:
+    """Bring the account up to date: by how much each state grew, and how many files were never seen before.
+
+    In the transaction that changes the states, so that it is right whatever is killed.
+    """
+    if new or any(moves.values()):
+        conn.execute(_MOVE, {"seen": new} | {name: moves.get(state, 0) for state, name in STATES.items()})
+
+
+def moved(states: Iterable[int], to: int) -> Counter[int]:
+    """Give by how much each state grows when files of these states come into another."""
+    moves: Counter[int] = Counter()
+    for state in states:
+        moves[state] -= 1
+        moves[to] += 1
+    return moves
+
+
+def keep_account(conn: Connection) -> FileAccount:
+    """Count every file, and keep that; give what was kept before."""
+    before, now = account(conn), recount(conn)
+    difference = {name: getattr(now, name) - getattr(before, name) for name in ("seen", *STATES.values())}
+    conn.execute(_MOVE, difference)
+    return before
+
+
+def recount(conn: Connection) -> FileAccount:
+    """Count every file, and by itself each state, at one moment; reads the whole table."""
 
     def count(state: int) -> object:
         return func.coalesce(func.sum(case((files.c.state == state, 1), else_=0)), 0)

@@ -8,6 +8,7 @@ each of its twins again. Frames whose time is only the file's mtime are nobody's
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, update
 
 from auroramon.store import frames
+from auroramon.store.accounts import count_moves
 from auroramon.store.codes import Codes
 from auroramon.store.ledger import MAX_CRASHES, FileRow, find, offer
 from auroramon.store.results import Committed, FileResult, Source
@@ -47,25 +49,27 @@ class _Commit:
     results: dict[int, FileResult] = field(default_factory=dict)  # by place
     records: list[LabelRecord] = field(default_factory=list)
     ends: list[dict[str, Any]] = field(default_factory=list)
+    moves: Counter[int] = field(default_factory=Counter)  # by how much each state grows
+    reopened: frozenset[int] = frozenset()  # files that became pending since their rows were read
 
     def end(self, work: _Work, word: Outcome, reason: str = "", **changes: Any) -> None:
         """Write how a file ended; what is not named becomes what an orderly end leaves."""
         row = work.row
         self.results[work.place] = FileResult(work.outcome.file, word, reason)
-        self.ends.append(
-            {
-                "row": row.id,
-                "state": row.state,
-                "reason": reason or None,
-                "tries": 0,
-                "crashes": row.crashes,
-                "rewritten": row.rewritten,
-                "not_before": None,
-                "claimed_by": None,
-                "done_at": row.done_at,
-            }
-            | changes
-        )
+        end = {
+            "row": row.id,
+            "state": row.state,
+            "reason": reason or None,
+            "tries": 0,
+            "crashes": row.crashes,
+            "rewritten": row.rewritten,
+            "not_before": None,
+            "claimed_by": None,
+            "done_at": row.done_at,
+        } | changes
+        self.ends.append(end)
+        self.moves[PENDING if row.id in self.reopened else row.state] -= 1
+        self.moves[end["state"]] += 1
 
 
 def commit(
@@ -93,6 +97,7 @@ def commit(
         _end_labelled(job, to_label)
     if job.ends:
         conn.execute(_END, job.ends)
+        count_moves(conn, job.moves)
     return Committed(tuple(job.results[place] for place in sorted(job.results)), tuple(job.records))
 
 
@@ -162,6 +167,7 @@ def _end_labelled(job: _Commit, works: Sequence[_Work]) -> None:
     """Write the frames of these files, then how each ended."""
     written = frames.write(job.conn, job.codes, job.author, [(work.row, work.outcome.records) for work in works])
     job.records += written.records
+    job.reopened = written.reopened
     for work in works:
         row, total, copies = work.row, len(work.outcome.records), written.copies.get(work.row.id)
         ended: dict[str, Any] = {"crashes": 0, "rewritten": 0, "done_at": int(job.now)}

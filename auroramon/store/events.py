@@ -17,7 +17,7 @@ from auroramon.events import EventRules, NightEvent, Sighting, derive
 from auroramon.store.codes import Codes, label_codes
 from auroramon.store.encoding import day_date, epoch, moment
 from auroramon.store.results import AuroraEvent
-from auroramon.store.schema import cameras, event_nights, event_rules, events, frames, label_names, nights
+from auroramon.store.schema import cameras, event_nights, event_rules, events, label_names, nights
 
 _DAY = 86_400.0
 _CURRENT = table(
@@ -53,15 +53,6 @@ def count_change(conn: Connection, changed: Iterable[tuple[int, int]]) -> None:
     rows = [{"camera": camera, "night": night} for camera, night in sorted(set(changed))]
     if rows:
         conn.execute(_CHANGED, rows)
-
-
-def count_change_of_files(conn: Connection, file_ids: Iterable[int]) -> None:
-    """Say that labels of frames of these files are others now."""
-    distinct = sorted(set(file_ids))
-    for start in range(0, len(distinct), 500):
-        query = select(frames.c.camera_id, frames.c.night).distinct()
-        found = conn.execute(query.where(frames.c.file_id.in_(distinct[start : start + 500])))
-        count_change(conn, [(camera, night) for camera, night in found])
 
 
 def count_change_everywhere(conn: Connection) -> None:

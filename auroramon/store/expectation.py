@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, select
 from sqlalchemy import update as update_rows
@@ -18,6 +19,7 @@ from auroramon.sky import dark_seconds, observing_night
 from auroramon.store.database import Database
 from auroramon.store.encoding import day_number, moment
 from auroramon.store.frames import insert_new
+from auroramon.store.hours import touch_expected
 from auroramon.store.schema import cameras, expected, frames, nights
 
 _GRACE_S = 60.0
@@ -97,7 +99,8 @@ def _fill(database: Database, camera: _Camera, until: float) -> bool:
         if not conn.execute(due.limit(1)).first():
             return False
     with database.writing() as conn:
-        rows, filled = [], []
+        rows: list[dict[str, float]] = []
+        filled: list[dict[str, Any]] = []
         for night, filled_until in conn.execute(due).all():
             noon = night * 86400.0 + camera.noon_s
             start = _first_moment(conn, camera, noon) if filled_until is None else filled_until
@@ -110,6 +113,7 @@ def _fill(database: Database, camera: _Camera, until: float) -> bool:
             )
         if rows:
             conn.execute(_adding(conn), rows)
+            touch_expected(conn, camera.id, {int(row["night"]) for row in rows})
     return True
 
 

@@ -25,6 +25,7 @@ from sqlalchemy import (
     update,
 )
 
+from auroramon.store.accounts import count_moves, moved
 from auroramon.store.codes import Codes, split
 from auroramon.store.results import Claimed, Offered
 from auroramon.store.schema import (
@@ -147,6 +148,7 @@ def _reopen(conn: Connection, changed: Sequence[FileStat], rows: Mapping[str, Fi
     """Make changed files pending, as if they had never been tried."""
     if not changed:
         return
+    count_moves(conn, moved((rows[file.path].state for file in changed), PENDING))
     conn.execute(
         update(files)
         .where(files.c.id == bindparam("row"))
@@ -170,6 +172,7 @@ def _insert(conn: Connection, codes: Codes, new: Sequence[FileStat], now: float,
     parts = [split(file.path) for file in new]
     folder_ids = codes.make(conn, folders, {folder for folder, _ in parts})
     camera_ids = codes.make(conn, cameras, {file.camera for file in new if file.camera})
+    count_moves(conn, {PENDING: len(new)}, new=len(new))
     conn.execute(
         _INSERT,
         [
@@ -305,9 +308,12 @@ def retry_quarantined(conn: Connection, codes: Codes, paths: Iterable[str] | Non
     """Open quarantined files again, all or these."""
     reopened = {"state": PENDING, "tries": 0, "crashes": 0, "reason": None, "not_before": None}
     if paths is None:
-        return conn.execute(update(files).where(files.c.state == QUARANTINED).values(reopened)).rowcount
+        number = conn.execute(update(files).where(files.c.state == QUARANTINED).values(reopened)).rowcount
+        count_moves(conn, {QUARANTINED: -number, PENDING: number})
+        return number
     rows = find(conn, codes, paths).values()
     wanted = [{"row": row.id} for row in rows if row.state == QUARANTINED]
     if wanted:
         conn.execute(update(files).where(files.c.id == bindparam("row")).values(reopened), wanted)
+        count_moves(conn, {QUARANTINED: -len(wanted), PENDING: len(wanted)})
     return len(wanted)

@@ -14,11 +14,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, column, func, select, table
 
-from auroramon.store import views
 from auroramon.store.choice import LabelChoice
 from auroramon.store.encoding import day_date, epoch, moment, unpack
 from auroramon.store.results import By, LabelRow, OccurrenceRow
-from auroramon.store.schema import cameras
+from auroramon.store.schema import COUNTS, cameras
 from auroramon.types import AURORA_LABELS
 
 _WHO = ("path", "frame_index", "camera", "channel", "time_utc", "time_source", "night", "file_id")
@@ -27,7 +26,7 @@ _SKY = ("sun_altitude", "moon_altitude", "moon_phase")
 _CURRENT = table("labels_current", *(column(name) for name in (*_WHO, *_WHAT, *_SKY)))
 _PARTS = table(
     "occurrence_parts",
-    *(column(name) for name in ("camera_id", "night", "hour", *views.COUNTS, "total", "expected", "missing")),
+    *(column(name) for name in ("camera", "night", "hour", *COUNTS, "total", "expected", "missing")),
 )
 
 
@@ -91,20 +90,19 @@ def occurrence(
     unit, per_second, offset = (parts.hour, 3600, 0) if by == "hour" else (parts.night, 86400, 43200)
     query = (
         select(
-            cameras.c.name,
+            parts.camera,
             unit,
-            *(func.sum(parts[name]) for name in (*views.COUNTS, "total", "expected", "missing")),
+            *(func.sum(parts[name]) for name in (*COUNTS, "total", "expected", "missing")),
         )
-        .join(cameras, cameras.c.id == parts.camera_id)
-        .group_by(cameras.c.name, unit)
-        .order_by(unit, cameras.c.name)
+        .group_by(parts.camera, unit)
+        .order_by(unit, parts.camera)
     )
     if since is not None:
         query = query.where(unit >= math.ceil((epoch(since) - offset) / per_second))
     if until is not None:
         query = query.where(unit < math.ceil((epoch(until) - offset) / per_second))
     if camera is not None:
-        query = query.where(cameras.c.name == camera)
+        query = query.where(parts.camera == camera)
     periods: dict[tuple[str, str], list[int | None]] = {}
     for name, number, *numbers in conn.execute(query):
         key = (_period(by, number), name)
@@ -127,7 +125,7 @@ def _period(by: By, number: int) -> str:
 
 def _occurrence_row(camera: str, period: str, numbers: list[int | None]) -> OccurrenceRow:
     *counted, total, expected, missing = numbers
-    counts = {name: number or 0 for name, number in zip(views.COUNTS, counted, strict=True)}
+    counts = {name: number or 0 for name, number in zip(COUNTS, counted, strict=True)}
     return OccurrenceRow(
         camera=camera,
         period=period,

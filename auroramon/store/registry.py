@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from auroramon.errors import StoreError
+from auroramon.store.changes import every_label_changed
 from auroramon.store.codes import Codes
 from auroramon.store.encoding import epoch, moment
-from auroramon.store.events import count_change_everywhere
 from auroramon.store.ledger import free_claims, release
 from auroramon.store.results import CameraPlace, ModelRow
 from auroramon.store.schema import cameras, embedders, labels, models, runs
@@ -92,7 +92,7 @@ def promote_model(conn: Connection, name: str, now: float) -> int:
         known = sorted(set(conn.scalars(select(models.c.name)))) or ["none"]
         raise StoreError(f"the database knows no model named {name!r} (it knows {', '.join(known)})")
     conn.execute(update(models).where(models.c.id == number).values(promoted_at=now))
-    count_change_everywhere(conn)
+    every_label_changed(conn)
     return number
 
 

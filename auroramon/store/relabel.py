@@ -16,9 +16,9 @@ from sqlalchemy import Connection, Select, Table, exists, func, select
 from sqlalchemy.sql.elements import ColumnElement
 
 from auroramon.heads import Head, refusal
+from auroramon.store.changes import labels_of_files_changed
 from auroramon.store.codes import Codes, label_codes
 from auroramon.store.encoding import epoch, scaled_column
-from auroramon.store.events import count_change_of_files
 from auroramon.store.frames import Author, insert_new
 from auroramon.store.results import FrameKey
 from auroramon.store.schema import SOURCES, cameras, embeddings, frames, labels, models
@@ -156,14 +156,14 @@ def add_judged(conn: Connection, codes: Codes, author: Author, judged: JudgedBat
         (SOURCES[author.source],) * n,
         strict=True,
     )
-    count_change_of_files(conn, judged.frames.files)
+    labels_of_files_changed(conn, judged.frames.files)
     return insert_new(conn, labels, list(rows))
 
 
 def add_gate_words(conn: Connection, author: Author, words: Sequence[GateWord]) -> int:
     """Add what gates said as labels of this model; give how many were new."""
     model, run, source = author.model, author.run, SOURCES[author.source]
-    count_change_of_files(conn, [word.key.file_id for word in words])
+    labels_of_files_changed(conn, [word.key.file_id for word in words])
     return insert_new(
         conn,
         labels,

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, Row, Select, func, insert, select
 
+from auroramon.store.changes import labels_of_files_changed
 from auroramon.store.codes import Codes, label_codes, split
 from auroramon.store.encoding import day_date, epoch, moment, unpack
-from auroramon.store.events import count_change_of_files
 from auroramon.store.relabel import Which
 from auroramon.store.results import FrameKey
 from auroramon.store.schema import (
@@ -134,7 +134,7 @@ def add_reviews(conn: Connection, codes: Codes, new: Sequence[NewReview], now: f
     numbers = label_codes(codes, conn, {review.label for review in new})
     added = [review for review in new if _last(conn, review) != (numbers[review.label], review.note)]
     if added:
-        count_change_of_files(conn, [review.frame.key.file_id for review in added])
+        labels_of_files_changed(conn, [review.frame.key.file_id for review in added])
         conn.execute(
             insert(reviews),
             [

@@ -27,7 +27,7 @@ from sqlalchemy import (
 
 from auroramon.types import LABELS, UNKNOWN
 
-REVISION = "0002"
+REVISION = "0003"
 """The newest migration. A database that says otherwise is upgraded, or refused if this is unknown to it."""
 
 PENDING, LABELLED, SKIPPED, QUARANTINED = 0, 1, 2, 3
@@ -36,6 +36,9 @@ TIME_SOURCES = {"header": 0, "exif": 1, "name": 2, "mtime": 3}
 SOURCES = {"live": 0, "backfill": 1, "relabel": 2}
 LABEL_CODES = {name: code for code, name in enumerate((*LABELS, UNKNOWN), start=1)}
 """Codes of the labels that every database knows; the views count by them. Others are added behind."""
+
+COUNTS = (*LABEL_CODES, "other")
+"""What the frames of an hour are counted by; `other` counts labels that only some other model knows."""
 
 metadata = MetaData()
 
@@ -243,6 +246,36 @@ expected = Table(
     Column("sun_below", SmallInteger, nullable=False),  # hundredths of a degree, as it was when counted
     ForeignKeyConstraint(["camera_id", "night"], ["nights.camera_id", "nights.night"]),
     **_CLUSTERED,
+)
+
+hours = Table(
+    "hours",
+    metadata,
+    Column("camera_id", Integer, primary_key=True, autoincrement=False),
+    Column("night", Integer, primary_key=True, autoincrement=False),
+    Column("hour", Integer, primary_key=True, autoincrement=False),  # hours since 1970-01-01T00Z
+    Column("due", SmallInteger, nullable=False),  # 1: labels changed since it was counted
+    *(Column(name, Integer, nullable=False, server_default="0") for name in COUNTS),
+    Column("total", Integer, nullable=False, server_default="0"),
+    Column("dark", Integer, nullable=False, server_default="0"),  # frames with the Sun below `sun_below`
+    Column("sun_below", SmallInteger),  # hundredths of a degree; that of `expected` when it was counted, NULL: none
+    ForeignKeyConstraint(["camera_id", "night"], ["nights.camera_id", "nights.night"]),
+    **_CLUSTERED,
+)
+Index(
+    "hours_due",
+    hours.c.camera_id,
+    hours.c.night,
+    hours.c.hour,
+    sqlite_where=text("due = 1"),
+    postgresql_where=text("due = 1"),
+)
+
+account = Table(
+    "account",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),  # 1: one row, changed with the files it counts
+    *(Column(name, BigInteger, nullable=False) for name in ("seen", *STATES.values())),
 )
 
 event_rules = Table(

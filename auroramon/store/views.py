@@ -5,7 +5,8 @@ Views hold nothing, so they are not part of the migrations: each upgrade drops t
 
 from __future__ import annotations
 
-from auroramon.store.schema import LABEL_CODES, SOURCES, TIME_SOURCES
+from auroramon.store.hours import label_sums
+from auroramon.store.schema import COUNTS, SOURCES, TIME_SOURCES
 from auroramon.types import AURORA_LABELS
 
 # What a frame is now: a person's newest word, else that of the model promoted last among those that labelled it, else
@@ -52,36 +53,38 @@ JOIN label_names AS mn ON mn.id = q.model_label_id
 
 
 # One row for each camera, night and hour. What is missing is counted here and only added up above, so hours and nights
-# agree. A frame stands against the expectation only if the Sun was as low as the expectation asks.
+# agree. A frame stands against the expectation only if the Sun was as low as the expectation asks. The frames of hours
+# that are due are counted here, those of every other hour were (hours.py). No union and one grouping: so the name of a
+# camera that somebody asks for reaches the table, in SQLite as well.
 _PARTS = """
 CREATE VIEW occurrence_parts AS
-SELECT g.camera_id, g.night, g.hour, {columns}, g.total,
+SELECT c.name AS camera, h.camera_id, h.night, h.hour, {columns}, {total} AS total,
        CASE WHEN w.filled_until IS NULL THEN NULL ELSE COALESCE({expected}, 0) END AS expected,
        CASE WHEN w.filled_until IS NULL THEN NULL
-            WHEN {expected} > g.dark THEN {expected} - g.dark ELSE 0 END AS missing
-FROM (
-    SELECT p.camera_id, p.night, p.hour, {cases}, SUM(p.n) AS total, SUM(p.dark) AS dark
-    FROM (
-        SELECT q.camera_id, q.night, {hour} AS hour, q.label_id, 1 AS n,
-               CASE WHEN q.sun < y.sun_below THEN 1 ELSE 0 END AS dark
-        FROM current_codes AS q
-        LEFT JOIN expected AS y ON y.camera_id = q.camera_id AND y.night = q.night AND y.hour = {hour}
-        UNION ALL
-        SELECT z.camera_id, z.night, z.hour, 0, 0, 0 FROM expected AS z
-    ) AS p
-    GROUP BY p.camera_id, p.night, p.hour
-) AS g
-LEFT JOIN nights AS w ON w.camera_id = g.camera_id AND w.night = g.night
-LEFT JOIN expected AS x ON x.camera_id = g.camera_id AND x.night = g.night AND x.hour = g.hour
+            WHEN {expected} > {dark} THEN {expected} - {dark} ELSE 0 END AS missing
+FROM hours AS h
+JOIN cameras AS c ON c.id = h.camera_id
+LEFT JOIN (
+    SELECT e.camera_id, e.night, e.hour, {counted}, COUNT(*) AS total,
+           SUM(CASE WHEN q.sun < y.sun_below THEN 1 ELSE 0 END) AS dark
+    FROM hours AS e
+    {then} current_codes AS q ON q.camera_id = e.camera_id AND q.night = e.night
+         AND q.time_utc >= e.hour * 3600.0 AND q.time_utc < e.hour * 3600.0 + 3600
+    LEFT JOIN expected AS y ON y.camera_id = e.camera_id AND y.night = e.night AND y.hour = e.hour
+    WHERE e.due = 1
+    GROUP BY e.camera_id, e.night, e.hour
+) AS d ON d.camera_id = h.camera_id AND d.night = h.night AND d.hour = h.hour
+LEFT JOIN nights AS w ON w.camera_id = h.camera_id AND w.night = h.night
+LEFT JOIN expected AS x ON x.camera_id = h.camera_id AND x.night = h.night AND x.hour = h.hour
+WHERE {total} > 0 OR x.hour IS NOT NULL
 """
 
 _OCCURRENCE = """
 CREATE VIEW {name} AS
-SELECT c.name AS camera, {period},
+SELECT p.camera AS camera, {period},
        {sums}, {aurora} AS aurora, {total} AS total, {expected} AS expected, {missing} AS missing
 FROM occurrence_parts AS p
-JOIN cameras AS c ON c.id = p.camera_id
-GROUP BY c.name, {by}
+GROUP BY p.camera, {by}
 """
 
 _FILES = """
@@ -94,9 +97,6 @@ FROM files AS f
 JOIN folders AS d ON d.id = f.folder_id
 LEFT JOIN cameras AS c ON c.id = f.camera_id
 """
-
-COUNTS = (*LABEL_CODES, "other")
-"""Columns of the occurrence views, in order; `other` counts labels that only some other model knows."""
 
 _EVENTS = """
 CREATE VIEW aurora_events AS
@@ -172,12 +172,15 @@ def _labels_view(sqlite: bool) -> str:
 
 
 def _parts_view(sqlite: bool) -> str:
-    counted = [f"SUM(CASE WHEN p.label_id = {code} THEN 1 ELSE 0 END) AS {name}" for name, code in LABEL_CODES.items()]
-    counted.append(f"SUM(CASE WHEN p.label_id > {len(LABEL_CODES)} THEN 1 ELSE 0 END) AS other")
+    def now(name: str) -> str:
+        return f"CASE h.due WHEN 0 THEN h.{name} ELSE COALESCE(d.{name}, 0) END"
+
     return _PARTS.format(
-        columns=", ".join(f"g.{name}" for name in COUNTS),
-        cases=", ".join(counted),
-        hour=f"CAST({'q.time_utc / 3600' if sqlite else 'FLOOR(q.time_utc / 3600)'} AS INTEGER)",
+        columns=", ".join(f"{now(name)} AS {name}" for name in COUNTS),
+        counted=label_sums("q.label_id"),
+        total=now("total"),
+        dark=now("dark"),
+        then="CROSS JOIN" if sqlite else "JOIN",  # SQLite goes from the few hours that are due to their frames
         # A whole hour at a cadence of a third of a second is 10800 frames, not 10799.99999.
         expected=f"CAST({'x.frames + 0.000001' if sqlite else 'FLOOR(x.frames + 0.000001)'} AS INTEGER)",
     )

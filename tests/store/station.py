@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 
 from auroramon.store import Store
+from auroramon.store.accounts import recount
 from auroramon.store.results import CameraPlace, Committed, ModelRow, Source
 from auroramon.types import (
     LABELS,
@@ -98,4 +99,6 @@ class Station:
         counted = self.store.account()
         states = (counted.labelled, counted.skipped, counted.quarantined, counted.pending)
         assert counted.seen == sum(states)
+        with self.store._db.reading() as conn:
+            assert recount(conn) == counted, "what is kept is not what is there"
         return states

@@ -162,6 +162,8 @@ def test_a_database_of_the_first_schema_gets_events_of_all_its_nights(tmp_path: 
     with closing(sqlite3.connect(path)) as conn:  # back to the first schema
         conn.executescript(
             "DROP VIEW aurora_events; DROP TABLE events; DROP TABLE event_nights; DROP TABLE event_rules;"
+            "DROP VIEW occurrence_hourly; DROP VIEW occurrence_nightly; DROP VIEW occurrence_parts; DROP TABLE hours;"
+            "DROP TABLE account;"
             "UPDATE auroramon_schema SET version_num = '0001'"
         )
     store = open_store(f"sqlite:///{path}")

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Iterable
 from datetime import datetime
 
 from auroramon.events import EventRules
-from auroramon.store import events, expectation, queries
+from auroramon.store import accounts, events, expectation, hours, queries
 from auroramon.store.encoding import epoch
+from auroramon.store.hours import hour_of
 from auroramon.store.methods.opened import Opened
-from auroramon.store.results import AuroraEvent, By, OccurrenceRow
+from auroramon.store.results import AuroraEvent, By, FileAccount, OccurrenceRow
 
 
 class Nights(Opened):
@@ -59,6 +62,31 @@ class Nights(Opened):
         """Give the events that touch a span of time, by their beginning, as `derive_events` left them."""
         with self._db.reading() as conn:
             return events.read(conn, since, until, camera, label)
+
+    def count_hours(self, before: datetime | None = None, limit_s: float = math.inf) -> int:
+        """Count the frames of hours whose labels have changed, for quick occurrence views; give the number of hours.
+
+        What the views say is the same before and after. With `before` only hours that begin earlier. In transactions of
+        some milliseconds, and for `limit_s` seconds at most; may be called again, and by several processes.
+        """
+        end = time.monotonic() + limit_s
+        done = 0
+        hour = None if before is None else hour_of(epoch(before))
+        while time.monotonic() < end:
+            with self._db.reading() as conn:
+                if not hours.due(conn, hour, 1):
+                    break
+            with self._db.writing() as conn:
+                done += hours.count_due(conn, hour)
+        return done
+
+    def recount(self) -> FileAccount:
+        """Count anew all that is kept counted, files by state and frames by hour; give the account that was kept."""
+        with self._db.writing(durable=True) as conn:
+            before = accounts.keep_account(conn)
+            hours.touch_all(conn)
+        self.count_hours()
+        return before
 
     def update_expected(self, now: datetime, watched: Iterable[str] = ()) -> None:
         """Count the frames that should have come until now, for the `missing` of the occurrence views.
