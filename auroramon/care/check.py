@@ -21,6 +21,7 @@ from auroramon.store.results import FileAccount
 from auroramon.store.schema import REVISION
 
 MOST_FAULTS = 10
+NO_TABLES = "it holds no tables of auroramon"
 _STEPS = 20_000  # of SQLite's machine between two looks at the clock
 
 
@@ -60,7 +61,7 @@ def examine(database: Database) -> Verdict:
             if database.sqlite:
                 faults += _pages(conn)
             if VERSION_TABLE not in inspect(conn).get_table_names():
-                return Verdict(database.place, (*faults, "it holds no tables of auroramon"))
+                return Verdict(database.place, (*faults, NO_TABLES))
             revision = str(conn.exec_driver_sql(f"SELECT version_num FROM {VERSION_TABLE}").scalar())  # noqa: S608
             if revision > REVISION:
                 faults.append(f"a newer auroramon wrote it (schema {revision}, this one knows {REVISION})")

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 PG_DUMP = "copy it with `pg_dump --format=custom`, and put a copy back with `pg_restore --clean`"
 
 
-@click.group(short_help="Copy, check, restore, migrate, recount and vacuum the database.")
+@click.group(short_help="Copy, check, restore, migrate, recount and vacuum the database; roles of PostgreSQL.")
 def db() -> None:
     """Care for the database of labels. Where it is a SQLite file, everything here is done to that file."""
 
@@ -142,6 +142,20 @@ def recount(config: Path | None) -> int:
 
 
 @db.command()
+@click.option("--writer", default="auroramon_writer", show_default=True, help="Role of the daemon and of backfills.")
+@click.option("--reader", default="auroramon_reader", show_default=True, help="Role of dashboards.")
+def roles(writer: str, reader: str) -> int:
+    """Print the SQL that makes two roles in PostgreSQL: one that writes labels, one that reads the views.
+
+    For the owner of the tables: auroramon db roles | psql DATABASE. It needs no configuration and changes nothing.
+    """
+    from auroramon.store.roles import role_sql
+
+    click.echo(role_sql(writer, reader), nl=False)
+    return 0
+
+
+@db.command()
 @config_option
 def vacuum(config: Path | None) -> int:
     """Write the file anew without the holes that deleted rows left.
@@ -208,12 +222,17 @@ def _examined(settings: Settings, file: Path | None) -> Verdict:
 
 
 def _revision(settings: Settings) -> str:
-    """Give the revision of the schema without changing it.
+    """Give the revision of the schema without changing it; "none" of an empty database on a server.
 
     Raises:
         StoreError: there is no database of ours, or it is not sound.
     """
+    from auroramon.care.check import NO_TABLES
+    from auroramon.care.copies import sqlite_file
+
     verdict = _examined(settings, None)
+    if verdict.faults == (NO_TABLES,) and sqlite_file(settings.database_url) is None:
+        return "none"
     if not verdict.sound:
         raise StoreError(f"{verdict.place} is not sound ({verdict.faults[0]}): see `auroramon db check`")
     return verdict.revision

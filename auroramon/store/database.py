@@ -31,6 +31,7 @@ from auroramon.store.codes import Codes
 from auroramon.store.place import obstacle, pending_restore
 
 _WRITER_LOCK = 0x6175726F  # "auro"
+_NOT_ALLOWED = "42501"  # PostgreSQL's insufficient_privilege
 MALFORMED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _FOR_NOW = {
     sqlite3.SQLITE_BUSY,
@@ -124,6 +125,8 @@ class Database:
             return StoreBusyError(why)
         if busy:
             return StoreBusyError(f"{self.place} cannot be used for now: {said}")
+        if getattr(error.orig, "sqlstate", None) == _NOT_ALLOWED:
+            said += "; its owner must call `auroramon db migrate`, then `auroramon db roles | psql` (docs/database.md)"
         return StoreError(f"{self.place}: the database refused: {said}")
 
 

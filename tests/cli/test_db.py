@@ -104,3 +104,15 @@ def test_a_daemon_does_not_start_on_a_damaged_database_and_says_what_helps(winte
     assert "`auroramon db restore`" in said.stderr
     assert "`auroramon run --fresh-database`" in said.stderr
     assert path.read_bytes() == before
+
+
+def test_what_somebody_elses_sql_made_wrong_is_found_and_counted_anew(auroramon: Command, winter: Winter) -> None:
+    with closing(sqlite3.connect(winter.url.removeprefix("sqlite:///"))) as conn:
+        conn.execute("UPDATE account SET labelled = labelled - 2, pending = pending + 2")
+        conn.commit()
+    said = auroramon("db", "check", "-c", winter.config)
+    assert (said.code, "it keeps another account (363 files seen = 358 labelled" in said.out) == (1, True)
+    said = auroramon("db", "recount", "-c", winter.config)
+    assert (said.code, "363 files counted anew, it was kept as 363 files seen = 358" in said.out) == (0, True)
+    assert auroramon("db", "check", "-c", winter.config).code == 0
+    assert auroramon("db", "recount", "-c", winter.config).out.endswith("363 files counted anew, as it was kept\n")

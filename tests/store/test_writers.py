@@ -1,0 +1,52 @@
+"""Several programs write to one PostgreSQL database at once: nothing is lost, doubled or locked for ever."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from datetime import timedelta
+
+from auroramon.store import open_store
+from auroramon.store.reviews import NewReview
+from tests.store.committer import FRAMES, files
+from tests.store.conftest import new_postgres_database
+from tests.store.station import NOW, Station, model_row
+from tests.store.test_events import RULES
+from tests.store.test_hours import parts, reference
+
+FILES = 150
+WRITERS = 4
+
+
+def test_four_writers_and_a_person_end_as_one_writer_would(postgres_server: str) -> None:
+    url = new_postgres_database(postgres_server)
+    store = open_store(url)
+    store.register_model(model_row())
+    command = [sys.executable, "-m", "tests.store.committer", url, str(FILES)]
+    running = [
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(WRITERS)
+    ]
+    try:
+        number = 0
+        while any(process.poll() is None for process in running):  # what a person and the daemon do beside them
+            number += 1
+            store.promote_model("oath-1", NOW + timedelta(seconds=number))
+            store.count_hours(limit_s=0.05)
+            store.derive_events(RULES)
+            frames = store.frames_of_file(files(1)[0].path)
+            store.add_reviews([NewReview(frame, "arc", "Kirsi", str(number)) for frame in frames], NOW)
+        told = [process.communicate() for process in running]
+    finally:
+        for process in running:
+            process.kill()
+    assert [(process.returncode, err) for process, (_, err) in zip(running, told, strict=True)] == [(0, "")] * WRITERS
+    copies = FILES // 5
+    station = Station(store)
+    assert station.account() == (FILES - copies, copies, 0, 0)
+    assert len(list(store.labels())) == (FILES - copies) * FRAMES
+    store.count_hours()
+    assert parts(store) == reference(store)
+    with store._db.reading() as conn:
+        query = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
+        assert conn.exec_driver_sql(query).scalar_one() == 0
+    store.close()
