@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from auroramon import __version__
+from auroramon.cli.events import rules_of
 from auroramon.coordinator import Job, utc_now
 from auroramon.store.results import CameraPlace, ModelRow
 from auroramon.store.store import open_store
@@ -56,6 +57,7 @@ def enter(store: Store, settings: Settings, labeller: Labeller, source: Source, 
         code_version=__version__,
         backend=labeller.backend.name,
         precision=labeller.backend.precision,
+        rules=rules_of(settings),
         settings_digest=hashlib.sha256(settings.model_dump_json().encode()).hexdigest(),
     )
     store.recover(run, now)

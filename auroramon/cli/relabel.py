@@ -50,6 +50,9 @@ def relabel(
     It can be stopped or killed at any moment and goes on where it was. What is shown stays as it is until
     `auroramon model promote NAME`. Exit code 1 when it was stopped before the end.
     """
+    from auroramon import __version__
+    from auroramon.cli.events import rules_of
+    from auroramon.coordinator import utc_now
     from auroramon.shelf import find_bundle
     from auroramon.store.store import open_store
 
@@ -63,7 +66,8 @@ def relabel(
         chosen = which_of(store, since, until, cameras)
         model, waiting = _checked(store, bundle, chosen)
         begun = time.monotonic()
-        done = _relabel(store, bundle, model, chosen, stop, waiting)
+        run = store.start_run("relabel", utc_now(), code_version=__version__, rules=rules_of(settings))
+        done = _relabel(store, run, bundle, model, chosen, stop, waiting)
         seconds = time.monotonic() - begun
         store.count_hours()
         left = store.count_without_label(model, chosen)
@@ -101,13 +105,11 @@ def _checked(store: Store, bundle: ModelBundle, chosen: Which) -> tuple[int, int
 
 
 def _relabel(
-    store: Store, bundle: ModelBundle, model: int, chosen: Which, stop: threading.Event, waiting: int
+    store: Store, run: int, bundle: ModelBundle, model: int, chosen: Which, stop: threading.Event, waiting: int
 ) -> Relabelled:
-    from auroramon import __version__
     from auroramon.coordinator import utc_now
     from auroramon.relabel import Relabelling
 
-    run = store.start_run("relabel", utc_now(), code_version=__version__)
     try:
         return Relabelling(store, run, model, bundle.head, _lines(waiting)).work(stop, chosen)
     finally:

@@ -27,7 +27,7 @@ from sqlalchemy import (
 
 from auroramon.types import LABELS, UNKNOWN
 
-REVISION = "0003"
+REVISION = "0004"
 """The newest migration. A database that says otherwise is upgraded, or refused if this is unknown to it."""
 
 PENDING, LABELLED, SKIPPED, QUARANTINED = 0, 1, 2, 3
@@ -122,6 +122,7 @@ runs = Table(
     Column("started", Float(53), nullable=False),
     _epoch("ended"),
     Column("heartbeat", Float(53), nullable=False),
+    Column("rules_id", Integer, ForeignKey("event_rules.id")),  # thresholds in force; NULL: older than this column
 )
 
 files = Table(

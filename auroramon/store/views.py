@@ -109,7 +109,16 @@ JOIN label_names AS n ON n.id = e.label_id
 JOIN event_rules AS r ON r.id = e.rules_id
 """
 
+_RUNS = """
+CREATE VIEW label_runs AS
+SELECT r.id AS run, r.command, r.host, r.started AS started_utc, {started} AS started_iso, r.code_version, r.backend,
+       r.precision, r.settings_digest, e.rules
+FROM runs AS r
+LEFT JOIN event_rules AS e ON e.id = r.rules_id
+"""
+
 NAMES = (
+    "label_runs",
     "aurora_events",
     "file_states",
     "occurrence_hourly",
@@ -134,6 +143,7 @@ def statements(dialect: str) -> list[str]:
         _EVENTS.format(
             night=night_iso(sqlite, "e.night"), begun=time_iso(sqlite, "e.begun"), ended=time_iso(sqlite, "e.ended")
         ),
+        _RUNS.format(started=time_iso(sqlite, "r.started")),
     ]
 
 

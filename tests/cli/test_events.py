@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
 
 from tests.cli.conftest import Command, Winter
+from tests.daemon import run, write_config
+from tests.skies import write_png
+from tests.tiny import write_tiny_bundle
 
 
 def configure(winter: Winter, events: str) -> None:
@@ -51,3 +57,18 @@ def test_the_password_of_a_broker_is_not_shown(auroramon: Command, winter: Winte
         assert said.code == 0
         assert "broker.example" in said.out
         assert "geheim" not in said.out
+
+
+def test_a_label_knows_the_thresholds_of_the_run_that_wrote_it(tmp_path: Path) -> None:
+    model = write_tiny_bundle(tmp_path / "model" / "tiny").folder
+    config = write_config(tmp_path, model)
+    for seed, arc in ((1, 0.5), (2, 0.75)):
+        write_png(tmp_path / "in", seed)
+        config.write_text(config.read_text().partition("[events]")[0] + f"[events]\narc = {arc}\n")
+        run("backfill", tmp_path / "in", "-c", config)
+    with closing(sqlite3.connect(tmp_path / "labels.db")) as db:
+        query = (
+            "SELECT json_extract(r.rules, '$.thresholds.arc') FROM labels_current AS l "
+            "JOIN label_runs AS r ON r.run = l.run ORDER BY l.time_utc"
+        )
+        assert [arc for (arc,) in db.execute(query)] == [0.5, 0.75]

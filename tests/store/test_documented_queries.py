@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import text
 
+from auroramon.events import EventRules
 from auroramon.store import Store
 from auroramon.types import FileOutcome, Outcome
 from tests.conftest import ROOT
@@ -17,8 +18,8 @@ DOCUMENT = (ROOT / "docs" / "database.md").read_text(encoding="utf-8")
 QUERIES = re.findall(r"```sql\n(.*?)```", DOCUMENT, re.DOTALL)
 
 
-def test_there_are_ten() -> None:
-    assert len(QUERIES) == 10
+def test_there_are_eleven() -> None:
+    assert len(QUERIES) == 11
 
 
 @pytest.fixture
@@ -38,20 +39,27 @@ def filled(station: Station) -> Store:
     with store._db.writing(durable=True) as conn:
         conn.execute(text("UPDATE labels SET confidence = 400000 WHERE file_id = 2"))
     store.update_expected(NOW + timedelta(days=2))
+    run = store.start_run("backfill", NOW, rules=EventRules({"arc": 0.6, "diffuse": 0.5, "discrete": 0.5}, 3, 600.0))
+    last = stat("last.png")
+    store.claim_files(run, [last], NOW)
+    outcome = labelled(last, record(last.path, 0, NOW + timedelta(minutes=9), label="arc"))
+    store.commit(run, [outcome], model=station.model, source="backfill", now=NOW)
     return store
 
 
-@pytest.mark.parametrize("number", range(10))
+@pytest.mark.parametrize("number", range(11))
 def test_each_gives_rows(filled: Store, number: int) -> None:
     with filled._db.reading() as conn:
         assert conn.execute(text(QUERIES[number].replace(":00", r"\:00"))).all()
 
 
-@pytest.mark.parametrize("view", ["labels_current", "occurrence_hourly", "occurrence_nightly", "file_states"])
+@pytest.mark.parametrize(
+    "view", ["labels_current", "occurrence_hourly", "occurrence_nightly", "file_states", "label_runs"]
+)
 def test_every_column_of_a_view_is_described(filled: Store, view: str) -> None:
     from sqlalchemy import inspect
 
-    section = DOCUMENT.partition(f"`{view}`")[2].partition("## Ten useful queries")[0]
+    section = DOCUMENT.partition(f"`{view}`")[2].partition("## Eleven useful queries")[0]
     named = set(re.findall(r"`(\w+)`", section))
     with filled._db.reading() as conn:
         columns = {column["name"] for column in inspect(conn).get_columns(view)}

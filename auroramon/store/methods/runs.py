@@ -7,7 +7,8 @@ import socket
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from auroramon.store import registry, tally
+from auroramon.events import EventRules
+from auroramon.store import events, registry, tally
 from auroramon.store.encoding import epoch
 from auroramon.store.methods.opened import Opened
 from auroramon.store.results import CameraPlace, ModelRow
@@ -69,10 +70,14 @@ class Runs(Opened):
         backend: str = "",
         precision: str = "",
         settings_digest: str = "",
+        rules: EventRules | None = None,
         host: str | None = None,
         pid: int | None = None,
     ) -> int:
-        """Give the number of a new run of this process; the host and process can be named for tests."""
+        """Give the number of a new run of this process; the host and process can be named for tests.
+
+        `rules` are the thresholds in force: by its run each label is known to have been written under them.
+        """
         row: dict[str, str | int] = {
             "command": command,
             "host": socket.gethostname() if host is None else host,
@@ -83,6 +88,8 @@ class Runs(Opened):
             "settings_digest": settings_digest,
         }
         with self._db.writing() as conn:
+            if rules is not None:
+                row["rules_id"] = events.rules_number(conn, rules)
             return registry.start_run(conn, row, epoch(now))
 
     def heartbeat(self, run: int, now: datetime) -> None:
