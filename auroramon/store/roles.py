@@ -52,8 +52,8 @@ GRANT SELECT, INSERT ON {tables} TO {to_writer};
 GRANT UPDATE ON {changed} TO {to_writer};
 GRANT DELETE ON {taken_back} TO {to_writer};
 GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {to_writer};
--- A dashboard: it reads what docs/database.md documents, and the names of cameras. To compile the occurrence views takes
--- longer than to run them.
+-- A dashboard: it reads what docs/database.md documents, and the names of cameras. To compile the occurrence
+-- views takes longer than to run them.
 GRANT SELECT ON {seen} TO {to_reader};
 ALTER ROLE {to_reader} SET jit = off;
 """  # noqa: S608 (our own names)
