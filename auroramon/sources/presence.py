@@ -58,8 +58,11 @@ class Presence:
             return self._overflowed()
         if self.up and not doubted:
             log.warning("%s was exchanged, or its watch died: watching it anew", printable(self._root))
+        away = not self.up and self.reason
         self._unlisten()
         self._open(identity)
+        if away and self.up:
+            log.info("%s is there now, and is watched", printable(self._root))
         return self.up
 
     def doubt(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import shutil
 import subprocess
@@ -30,7 +31,10 @@ def is_up(station: Watched) -> bool:
     return station.watch.state()[0].up
 
 
-def test_a_folder_that_goes_and_comes_back_is_watched_again(station: Watched, folder: Path) -> None:
+def test_a_folder_that_goes_and_comes_back_is_watched_again(
+    station: Watched, folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "auroramon")
     station.expect(put(folder / "a.png"), "closed")
     shutil.rmtree(folder)
     until(lambda: not is_up(station), "the folder is down")
@@ -40,6 +44,8 @@ def test_a_folder_that_goes_and_comes_back_is_watched_again(station: Watched, fo
     assert station.watch.state()[0].reason == ""
     station.expect(put(folder / "b.png"), "closed")
     assert station.ways(folder / "a.png") == ["closed"]
+    told = [message.partition(f"{folder} ")[2] for message in caplog.messages]
+    assert told == ["cannot be watched: No such file or directory; waiting for it", "is there now, and is watched"]
 
 
 def test_a_folder_that_is_exchanged_is_noticed(station: Watched, folder: Path, tmp_path: Path) -> None:
