@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path, PurePath
@@ -58,6 +59,16 @@ def watched_folders(cameras: Cameras, poll: bool | None) -> list[WatchedFolder]:
         for camera in cameras.configured
         if camera.folder is not None
     ]
+
+
+def owner_of_files(cameras: Cameras) -> Callable[[str], str]:
+    """Give what says which camera's folder a file lies in, by its name, relative or not; "" where it is nobody's."""
+    ownership = Ownership(watched_folders(cameras, None))
+
+    def owner(path: str) -> str:
+        return ownership.camera_of(os.path.abspath(path)) or ""  # noqa: PTH100 - as `walk` does
+
+    return owner
 
 
 @dataclass(frozen=True)

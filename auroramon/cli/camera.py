@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -162,9 +161,8 @@ def _frames(file: Path, index: int) -> tuple[RawFrame, RawFrame]:
 
 def _camera_of(settings: Settings, file: Path, name: str | None, first: RawFrame) -> CameraSettings:
     """Give the camera of that name, else the one whose folder or header says so."""
-    from auroramon.archive import watched_folders
+    from auroramon.archive import owner_of_files
     from auroramon.cameras import Cameras
-    from auroramon.sources.watch import Ownership
     from auroramon.types import FileStat
 
     cameras = Cameras(settings.camera)
@@ -174,8 +172,8 @@ def _camera_of(settings: Settings, file: Path, name: str | None, first: RawFrame
             raise ConfigError(f"no camera {name!r} is configured (there are: {known})")
         return cameras.named(name)
     status = file.stat()
-    owner = Ownership(watched_folders(cameras, None)).camera_of(os.path.abspath(file))  # noqa: PTH100 - as `backfill` does
-    return cameras.of_frame(FileStat(str(file), status.st_size, status.st_mtime_ns, owner or ""), first)
+    owner = owner_of_files(cameras)(str(file))
+    return cameras.of_frame(FileStat(str(file), status.st_size, status.st_mtime_ns, owner), first)
 
 
 def _disc_of(own: CameraSettings, first: RawFrame) -> Disc:

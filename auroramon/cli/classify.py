@@ -36,14 +36,17 @@ def classify(
 ) -> int:
     """Label FILES without a database.
 
-    A file that yields no frame gives one sentence on stderr and exit code 1 at the end.
+    As `run` and `backfill` do, with the settings of the camera whose folder a file lies in, or whose name its header
+    says. A file that yields no frame gives one sentence on stderr and exit code 1 at the end.
     """
+    from auroramon.archive import owner_of_files
     from auroramon.assemble import live_threads, make_labeller
 
     settings = settings_of(config, overrides=model.overrides)
     # The answer is on stdout; what else is said is what went wrong, a sentence for each file.
     start_log("warning" if settings.log.level == "info" else settings.log.level)
     labeller = make_labeller(settings, live_threads(settings))
+    owner = owner_of_files(labeller.cameras)
     labels = labeller.bundle.labels
     write = _write_csv if as_csv else _write_json if as_json else _write_line
     if as_csv:
@@ -51,7 +54,7 @@ def classify(
     failed = False
     for start in range(0, len(files), FILES_AT_ONCE):
         chunk = files[start : start + FILES_AT_ONCE]
-        for outcome in labeller([_stat(file) for file in chunk]):
+        for outcome in labeller([_stat(file, owner(str(file))) for file in chunk]):
             for record in outcome.records:
                 write(record, labels)
             failed |= not outcome.records
@@ -60,14 +63,14 @@ def classify(
     return 1 if failed else 0
 
 
-def _stat(file: Path) -> FileStat:
+def _stat(file: Path, camera: str) -> FileStat:
     from auroramon.types import FileStat
 
     try:
         status = file.stat()
     except OSError:
-        return FileStat(str(file), 0, 0)  # the reader says what is wrong with it
-    return FileStat(str(file), status.st_size, status.st_mtime_ns)
+        return FileStat(str(file), 0, 0, camera)  # the reader says what is wrong with it
+    return FileStat(str(file), status.st_size, status.st_mtime_ns, camera)
 
 
 def _complaints(outcome: FileOutcome) -> Iterator[str]:

@@ -171,6 +171,24 @@ def test_classify_prints_a_line_a_frame_and_fails_for_a_file_without_any(tiny: P
     assert "gone.png" in done.stderr
 
 
+def test_classify_says_of_a_file_in_a_cameras_folder_what_the_database_says(tiny: Path, tmp_path: Path) -> None:
+    config = write_config(tmp_path, tiny)
+    # A disc and a position that no defaults have: the label is that of this camera or another one.
+    own = 'name = "test"\nlatitude = 67.84\nlongitude = 20.41\ndisc = {x = 40, y = 44, radius = 25}'
+    config.write_text(config.read_text().replace('name = "test"', own))
+    night, noon = write_png(tmp_path / "in", 1), write_png(tmp_path / "in", 17_000)
+    run("backfill", tmp_path / "in", "-c", config)
+    stored = labels(f"sqlite:///{tmp_path / 'labels.db'}")
+    given = [os.path.relpath(file) for file in (night, noon)]
+    said = [json.loads(line) for line in run("classify", "--json", "-c", config, *given).stdout.splitlines()]
+    assert [record["path"] for record in said] == given
+    assert "daylight" in said[1]["reason"]
+    for record in said:
+        camera, _, label, confidence, _, _, reason = stored[Path(record["path"]).name, 0]
+        assert (record["camera"], record["label"], record["reason"]) == (camera, label, reason)
+        assert record["confidence"] == pytest.approx(confidence, abs=1e-6)
+
+
 def test_the_patterns_of_a_camera_hold_in_its_archive_too(tiny: Path, tmp_path: Path) -> None:
     folder = tmp_path / "in"
     folder.mkdir()
