@@ -49,7 +49,7 @@ log = logging.getLogger(__name__)
 )
 @span_options
 @click.option("--dry-run", "only_count", is_flag=True, help="Say how many files would be labelled, and change nothing.")
-@click.option("--json", "as_json", is_flag=True, help="The final account as JSON on stdout.")
+@click.option("--json", "as_json", is_flag=True, help="The account as JSON on stdout.")
 @model_options
 @config_option
 def backfill(
@@ -98,7 +98,7 @@ def backfill(
     if only_count:
         from auroramon.cli.dry_run import dry_run
 
-        return dry_run(settings, labeller, listing)
+        return dry_run(settings, labeller, listing, as_json)
     left = _label(settings, labeller, listing, _Workers(_worker_count(workers), cluster), stop, as_json)
     if unlisted:
         log.error("%d files or folders could not be looked at, the first: %s", len(unlisted), unlisted[0].sentence)
@@ -169,25 +169,28 @@ def _label(
         store.update_expected(utc_now())
         store.count_hours()
     account.relabelled = relabelled
-    _tell(account, store.place, as_json)
-    return 1 if account.left or stop.is_set() else 0
+    account.listed = listing.listed  # after a stop, what was found and never taken in hand is left too
+    _tell(account, store.place, listing.complete, as_json)
+    return 1 if account.left or not listing.complete else 0
 
 
-def _tell(account: Account, place: str, as_json: bool) -> None:
+def _tell(account: Account, place: str, complete: bool, as_json: bool) -> None:
     from auroramon.types import Outcome
 
     counts = {word.value: account.outcomes[word] for word in Outcome} | {
         "listed": account.listed, "left": account.left, "frames": account.frames, "relabelled": account.relabelled,
+        "listed_all": complete,
     }  # fmt: skip
     if as_json:
         click.echo(json.dumps(counts | {"database": place}))
         return
     words = ", ".join(f"{counts[word.value]} {word.value.replace('_', ' ')}" for word in Outcome if counts[word.value])
     files, frames = counted(account.listed, "file"), counted(account.frames, "frame")
-    click.echo(f"{files}: {words or 'nothing to do'}; {frames} labelled, in {place}")
+    click.echo(f"{files}: {words or ('nothing to do' if complete else 'none done')}; {frames} labelled, in {place}")
     if account.relabelled:
         click.echo(f"{counted(account.relabelled, 'frame')} labelled from stored embeddings")
     if account.outcomes[Outcome.QUARANTINED]:
         click.echo("`auroramon quarantine list` says why files are in quarantine")
-    if account.left:
-        click.echo(f"{counted(account.left, 'file')} not done: call the same command again")
+    if account.left or not complete:
+        more = "" if complete else ", and there may be more that were not listed yet"
+        click.echo(f"{counted(account.left, 'file')} not done{more}: call the same command again")

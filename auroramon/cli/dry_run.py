@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from auroramon.labeller import Labeller
 
 
-def dry_run(settings: Settings, labeller: Labeller, listing: ReadAhead) -> int:
+def dry_run(settings: Settings, labeller: Labeller, listing: ReadAhead, as_json: bool) -> int:
     """Count what would be labelled, and what a missing library would keep from it; make no database."""
     from auroramon.backfill import cut
     from auroramon.readers import ending_of
@@ -38,22 +39,32 @@ def dry_run(settings: Settings, labeller: Labeller, listing: ReadAhead) -> int:
             files += len(wanted)
             size += sum(file.size for file in wanted)
             endings.update(ending_of(file.path) for file in wanted)
-    click.echo(
-        f"{files} of {counted(listing.listed, 'file')} would be labelled ({size / 1e6:.1f} MB); nothing was changed"
-    )
-    for line in _waiting(endings):
-        click.echo(line)
-    return 0
+    waiting = _waiting(endings)
+    if as_json:
+        numbers = {"listed": listing.listed, "wanted": files, "bytes": size, "listed_all": listing.complete}
+        click.echo(json.dumps(numbers | {"waiting_for": {extra: sum(of.values()) for extra, of in waiting.items()}}))
+    else:
+        _tell(listing, files, size, waiting)
+    return 0 if listing.complete else 1
 
 
-def _waiting(endings: Mapping[str, int]) -> Iterator[str]:
-    """Say which files would wait for a library, and how to get it."""
+def _tell(listing: ReadAhead, files: int, size: int, waiting: Mapping[str, Mapping[str, int]]) -> None:
+    so_far = "" if listing.complete else " listed before the stop"
+    of = counted(listing.listed, "file")
+    click.echo(f"{files} of {of}{so_far} would be labelled ({size / 1e6:.1f} MB); nothing was changed")
+    for extra, endings in waiting.items():
+        click.echo(
+            f"{sum(endings.values())} of them ({', '.join(endings)}) would wait for a library: "
+            f"pip install 'auroramon[{extra}]'"
+        )
+
+
+def _waiting(endings: Mapping[str, int]) -> dict[str, dict[str, int]]:
+    """Give the files that would wait for a library: by the extra that brings it, by ending."""
     from auroramon.readers import lacking
 
-    by_extra: Counter[str] = Counter()
-    for ending, files in endings.items():
-        by_extra[lacking(ending)] += files
-    for extra, files in sorted(by_extra.items()):
-        if extra:
-            of = ", ".join(sorted(ending for ending in endings if lacking(ending) == extra))
-            yield f"{files} of them ({of}) would wait for a library: pip install 'auroramon[{extra}]'"
+    by_extra: dict[str, dict[str, int]] = {}
+    for ending, files in sorted(endings.items()):
+        if extra := lacking(ending):
+            by_extra.setdefault(extra, {})[ending] = files
+    return dict(sorted(by_extra.items()))

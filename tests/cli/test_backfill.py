@@ -76,7 +76,9 @@ def test_a_dry_run_counts_and_makes_no_database(tiny: Path, archive: Path, tmp_p
     assert said.startswith("13 of 13 files would be labelled")
     assert not (tmp_path / "labels.db").exists()
     run("backfill", archive, "-c", config)
-    assert run("backfill", archive, "-c", config, "--dry-run").stdout.startswith("0 of 13")
+    (archive / "empty.png").write_bytes((archive / "rubbish.jpg").read_bytes())  # rewritten: wanted again
+    told = json.loads(run("backfill", archive, "-c", config, "--dry-run", "--json").stdout)
+    assert told == {"listed": 13, "wanted": 1, "bytes": 7, "listed_all": True, "waiting_for": {}}
 
 
 def test_a_dry_run_says_which_library_files_would_wait_for(tiny: Path, archive: Path, tmp_path: Path) -> None:
@@ -245,15 +247,21 @@ def test_ctrl_c_blames_no_file_and_the_next_run_goes_on(tiny: Path, tmp_path: Pa
     url = f"sqlite:///{tmp_path / 'labels.db'}"
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        words = (*AURORAMON, "backfill", str(folder), "-c", str(config), "--workers", "3")
-        process = subprocess.Popen(words, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True)
+        words = (*AURORAMON, "backfill", str(folder), "-c", str(config), "--workers", "3", "--json")
+        process = subprocess.Popen(words, stderr=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
     finally:
         signal.signal(signal.SIGINT, before)
     wait_until(lambda: (now := account(url)) is not None and now.seen > 0, "the first batch is claimed")
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the workers too, while they start
-    _, log = process.communicate(timeout=60)
+    out, log = process.communicate(timeout=60)
     assert process.returncode == 1
     assert b"crashed" not in log
     assert b"Traceback" not in log
-    assert json.loads(run("backfill", folder, "-c", config, "--json").stdout)["left"] == 0
+    told = json.loads(out)
+    assert told["left"] == told["listed"] - told["labelled"], "a file that was found and not done is called left"
+    if told["listed_all"]:
+        assert told["listed"] == 400
+        assert told["left"] > 0
+    again = json.loads(run("backfill", folder, "-c", config, "--json").stdout)
+    assert (again["left"], again["listed"], again["listed_all"]) == (0, 400, True)
     assert len(labels(url)) == 400
