@@ -6,6 +6,9 @@ Each round measures, one after the other: the core time of each stage alone in o
 backfill by each graph. Figures are medians over the rounds. The archive has just been written, so it is read from
 memory: storage is not part of the figure.
 
+Then once each: the paper's own network in the plain loop, the backfill with 1, 2 and 4 workers of the pool and of Dask,
+and into PostgreSQL.
+
 ideal    cores / core time of all stages of a frame: what workers would do that never wait for anything
 steady   from the first commit to the last, the tail included in which workers run out of work
 whole    from the start of the command to its end: start-up, loading of the model, and everything
@@ -15,7 +18,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import sqlite3
 import statistics
 import subprocess
@@ -24,7 +26,6 @@ import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
@@ -34,79 +35,25 @@ from auroramon.config import load_settings
 from auroramon.sources.arrivals import look
 from benchmarks.machine import load, machine
 from benchmarks.minutes import FRAMES, real_folder, write_archive
+from benchmarks.pace import Pace, children_s, run_backfill
+from benchmarks.spread import Spread
 from benchmarks.stages import DISC, NAMES, stage_costs, write_config
 
-POLL_S = 0.02  # the database is asked so often how many labels it holds
 ALONE = 40  # minutes whose stages are measured alone
 
 
-@dataclass(frozen=True, slots=True)
-class Pace:
-    """How fast a command labelled the archive."""
-
-    frames: int
-    steady: float  # frames a second
-    whole: float  # frames a second
-    core_ms: float  # of all its processes, a frame, start-up included
-
-
-def run_backfill(archive: Path, config: Path, precision: str, workers: int) -> Pace:
-    """Run the command as a user does, and watch its database."""
-    command = (
-        sys.executable, "-m", "auroramon", "backfill", str(archive), "-c", str(config), "--precision", precision,
-        "--workers", str(workers), "--json",
-    )  # fmt: skip
-    database = load_settings(config).database_url.removeprefix("sqlite:///")
-    used, began = _children_s(), time.perf_counter()
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        seen = _watch(Path(database), process)
-        out, log = process.communicate()
-    seconds = time.perf_counter() - began
-    assert process.returncode == 0, log
-    frames = int(json.loads(out)["frames"])
-    assert seen[-1][1] <= frames, "labels of nobody"
-    (first, some), (last, most) = seen[0], seen[-1]
-    steady = (most - some) / (last - first) if most > some else float("nan")
-    return Pace(frames, steady, frames / seconds, 1e3 * (_children_s() - used) / frames)
-
-
-def _watch(database: Path, process: subprocess.Popen[str]) -> list[tuple[float, int]]:
-    """Give when the number of labels changed, and to what, until the process ends."""
-    seen = [(time.perf_counter(), 0)]
-    while process.poll() is None:
-        time.sleep(POLL_S)
-        if database.exists():
-            count = _labels(database)
-            if count > seen[-1][1]:
-                seen.append((time.perf_counter(), count))
-    return seen[1:] or seen
-
-
-def _labels(database: Path) -> int:
-    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as db:
-        try:
-            return int(db.execute("SELECT COUNT(*) FROM labels").fetchone()[0])
-        except sqlite3.OperationalError:
-            return 0  # its tables are still being made
-
-
-def run_plain(archive: Path, database: Path) -> Pace:
-    """Run the loop that a user would write."""
+def run_plain(archive: Path, database: Path, *more: str) -> Pace:
+    """Run the loop that a user would write; `more` are further words of its command."""
     command = [
         sys.executable, "-m", "benchmarks.plain_loop", str(archive), "--model", str(default_bundle()),
-        "--database", str(database), "--disc", *map(str, DISC),
+        "--database", str(database), "--disc", *map(str, DISC), *more,
     ]  # fmt: skip
-    used, began = _children_s(), time.perf_counter()
+    used, began = children_s(), time.perf_counter()
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     seconds = time.perf_counter() - began
     assert done.returncode == 0, done.stderr
     said = json.loads(done.stdout)
-    return Pace(said["frames"], said["steady"], said["frames"] / seconds, 1e3 * (_children_s() - used) / said["frames"])
-
-
-def _children_s() -> float:
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
+    return Pace(said["frames"], said["steady"], said["frames"] / seconds, 1e3 * (children_s() - used) / said["frames"])
 
 
 def same_labels(config: Path, plain: Path) -> float:
@@ -157,7 +104,7 @@ class Rounds:
         for kind in self.costs:
             title = f"{self.precisions[0]}, disc found in each file" if kind == "disc found" else kind
             cells = " | ".join(f"{cost:.3f}" for cost in self._costs(kind))
-            lines.append(f"| {title} | {cells} | {sum(self._costs(kind)):.3f} | {self._ideal(kind):.0f} |")
+            lines.append(f"| {title} | {cells} | {sum(self._costs(kind)):.3f} | {self.ideal(kind):.0f} |")
         return "\n".join(lines)
 
     def pace_table(self) -> str:
@@ -170,7 +117,7 @@ class Rounds:
         for name in self.precisions:
             pace = self._median(name)
             lines.append(
-                f"| `auroramon backfill`, {name} | {_cells(pace)} | {pace.steady / self._ideal(name):.2f} | "
+                f"| `auroramon backfill`, {name} | {_cells(pace)} | {pace.steady / self.ideal(name):.2f} | "
                 f"{pace.steady / plain.steady:.2f} | {pace.whole / plain.whole:.2f} |"
             )
         return "\n".join(lines)
@@ -178,7 +125,8 @@ class Rounds:
     def _costs(self, kind: str) -> list[float]:
         return [statistics.median(one[name] for one in self.costs[kind]) for name in NAMES]
 
-    def _ideal(self, kind: str) -> float:
+    def ideal(self, kind: str) -> float:
+        """Give the frames a second of all cores that never wait."""
         return available_cores() * 1e3 / sum(self._costs(kind))
 
     def _median(self, name: str) -> Pace:
@@ -229,6 +177,10 @@ def main() -> None:
         print(f"\n{measured.stage_table()}\n\n{measured.pace_table()}\n")
         print(f"steady frames/s by round: {measured.spread()}")
         print(f"same label from backfill and plain loop: {measured.agreement:.1%} of frames")
+        paper = run_plain(archive, scratch / "paper.sqlite", "--paper", "--files", str(max(1, minutes // 10)))
+        print(f"another model, the paper's ResNet18 at 224 in the plain loop: {paper.steady:.0f} frames/s\n")
+        spread = Spread(scratch, archive, precisions[-1], measured.ideal(precisions[-1]) / available_cores())
+        print(f"{spread.executors()}\n\n{spread.databases()}\n")
     print(f"after: {load()}")
 
 

@@ -34,6 +34,9 @@ from train.backbones import build_embedder
 Item = tuple[NDArray[np.float32], str, int, str]
 """Input, path, number in the file, time."""
 
+PAPER = PreprocessSpec(224, 0.85, 0.5, 99.5, ("stretched",), (0.0,), (1.0,))
+"""The images of Endo & Matsumoto 2022, whose network is ResNet18."""
+
 HEADER = re.compile(rb"P5\n(?:#.*\n)*(\d+) (\d+)\n65535\n")
 TIME = re.compile(rb'"Image request start" (\S+ \S+) UTC')
 
@@ -123,14 +126,16 @@ def main() -> None:
     parser.add_argument("--disc", type=float, nargs=3, default=(128.0, 128.0, 124.0), metavar=("X", "Y", "RADIUS"))
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--files", type=int, help="so many of them only")
+    parser.add_argument("--paper", action="store_true", help="ResNet18 at 224, random weights: its labels mean nothing")
     wanted = parser.parse_args()
     torch.set_num_threads(wanted.threads)
     bundle = load_bundle(wanted.model)
-    paths = sorted(wanted.archive.rglob("*.pgm.gz"))
-    frames = DataLoader(
-        Minutes(paths, bundle.preprocess, tuple(wanted.disc)), batch_size=32, num_workers=wanted.workers
-    )
-    print(json.dumps(label_all(frames, torch_network(bundle), bundle, wanted.database)))
+    spec = PAPER if wanted.paper else bundle.preprocess
+    network = build_embedder("resnet18", 1, bundle.width).eval() if wanted.paper else torch_network(bundle)
+    paths = sorted(wanted.archive.rglob("*.pgm.gz"))[: wanted.files]
+    frames = DataLoader(Minutes(paths, spec, tuple(wanted.disc)), batch_size=32, num_workers=wanted.workers)
+    print(json.dumps(label_all(frames, network, bundle, wanted.database)))
 
 
 def label_all(frames: DataLoader[Item], net: nn.Module, bundle: ModelBundle, database: Path) -> dict[str, float]:

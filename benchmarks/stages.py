@@ -19,14 +19,15 @@ NAMES = (*STAGES, "commit")
 DISC = (128.0, 128.0, 124.0)  # of the cameras: x, y, radius; a station configures it, the plain loop knows it
 
 
-def write_config(folder: Path, database: str, disc: str) -> Path:
-    """Write the configuration of the two stations of the archive; its database is `database` in the folder."""
+def write_config(folder: Path, database: str, disc: str, url: str = "") -> Path:
+    """Write the configuration of the two stations of the archive; its database is that file in the folder, or `url`."""
     file = folder / f"{database}.toml"
     cameras = "".join(
         f'[[camera]]\nname = "{site}"\nsite = "{site}"\nlatitude = {north}\nlongitude = {east}\ndisc = {disc}\n'
         for site, north, east in (("gill", 56.35, -94.66), ("simu", 64.0, -94.66))
     )
-    file.write_text(f'{cameras}[database]\nurl = "sqlite:///{folder / database}.sqlite"\n[log]\nlevel = "warning"\n')
+    url = url or f"sqlite:///{folder / database}.sqlite"
+    file.write_text(f'{cameras}[database]\nurl = "{url}"\n[log]\nlevel = "warning"\n')
     return file
 
 

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from typing import Any
 
+import dask.config
 from distributed import Client, Future, LocalCluster, Worker, WorkerPlugin, as_completed, get_worker
 from distributed import TimeoutError as DaskTimeoutError
 from distributed.comm.core import CommClosedError
@@ -27,13 +28,15 @@ from distributed.scheduler import KilledWorker
 from auroramon.config import SlurmSettings
 from auroramon.errors import AuroramonError, ConfigError
 from auroramon.executors.inline import crashed, guarded
+from auroramon.executors.memory import keep_memory
 from auroramon.ports import LabelFiles, StopFlag
 from auroramon.types import FileOutcome, FileStat
 
 log = logging.getLogger(__name__)
 
-IN_HAND_PER_THREAD = 2
-"""Batches on the cluster for each thread of it: one in work, one waiting. A million files never are a million tasks."""
+IN_HAND_PER_THREAD = 3
+"""Batches on the cluster for each thread of it: in work, waiting, and on its way. A million files never are a million
+tasks."""
 
 SAME = ("auroramon", "numpy", "onnxruntime", "pillow")
 """What must be of one version everywhere, or labels would depend on the machine that made them."""
@@ -77,6 +80,7 @@ class _LabellerPlugin(WorkerPlugin):
             # coordinator decides.
             for number in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(number, signal.SIG_IGN)
+        keep_memory()
         self.label_files = self._make_labeller()
 
 
@@ -201,14 +205,15 @@ def _started(cluster: str, workers: int, slurm: SlurmSettings) -> Cluster | None
 
 
 def _local(workers: int) -> Cluster:
-    return LocalCluster(
-        n_workers=workers,
-        threads_per_worker=1,
-        processes=True,
-        host="127.0.0.1",
-        dashboard_address="127.0.0.1:0",
-        silence_logs=logging.ERROR,
-    )
+    with dask.config.set({"distributed.worker.profile.enabled": False}):  # a thread that looks a hundred times a second
+        return LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            processes=True,
+            host="127.0.0.1",
+            dashboard_address="127.0.0.1:0",
+            silence_logs=logging.ERROR,
+        )
 
 
 def _slurm(settings: SlurmSettings) -> Cluster:

@@ -23,7 +23,7 @@ def find_program(name: str) -> str | None:
 
 
 @contextmanager
-def running_server() -> Iterator[str]:
+def running_server(settings: str = "-c fsync=off -c shared_buffers=16MB") -> Iterator[str]:
     """Start a server and give its URL without a database name; the server refuses to run as root."""
     initdb, pg_ctl = find_program("initdb"), find_program("pg_ctl")
     assert initdb
@@ -38,7 +38,7 @@ def running_server() -> Iterator[str]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     data = folder / "data"
-    options = f"-p {port} -c listen_addresses=127.0.0.1 -k {folder} -c fsync=off -c shared_buffers=16MB"
+    options = f"-p {port} -c listen_addresses=127.0.0.1 -k {folder} {settings}"
 
     def call(*command: str) -> None:
         done = subprocess.run([*as_user, *command], check=False, capture_output=True, text=True, timeout=60, cwd=folder)
