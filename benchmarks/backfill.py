@@ -36,7 +36,7 @@ from auroramon.sources.arrivals import look
 from benchmarks.machine import load, machine
 from benchmarks.minutes import FRAMES, real_folder, write_archive
 from benchmarks.pace import Pace, children_s, run_backfill
-from benchmarks.spread import Spread
+from benchmarks.spread import WORKERS, Spread
 from benchmarks.stages import DISC, NAMES, stage_costs, write_config
 
 ALONE = 40  # minutes whose stages are measured alone
@@ -180,7 +180,7 @@ def main() -> None:
         paper = run_plain(archive, scratch / "paper.sqlite", "--paper", "--files", str(max(1, minutes // 10)))
         print(f"another model, the paper's ResNet18 at 224 in the plain loop: {paper.steady:.0f} frames/s\n")
         spread = Spread(scratch, archive, precisions[-1], measured.ideal(precisions[-1]) / available_cores())
-        print(f"{spread.executors()}\n\n{spread.databases()}\n")
+        print(f"{spread.executors(WORKERS[:1] if wanted.quick else WORKERS)}\n\n{spread.databases()}\n")
     print(f"after: {load()}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from auroramon.assemble import available_cores
@@ -27,7 +28,7 @@ class Spread:
     def __init__(self, scratch: Path, archive: Path, precision: str, ideal: float) -> None:
         self.scratch, self.archive, self.precision, self.ideal = scratch, archive, precision, ideal
 
-    def executors(self) -> str:
+    def executors(self, counts: Sequence[int] = WORKERS) -> str:
         """Give the table of the pool and of Dask by workers."""
         lines = [
             f"| {self.precision} | workers | steady frames/s | whole frames/s | core-ms | of ideal | of the pool |",
@@ -35,7 +36,7 @@ class Spread:
         ]
         pool: dict[int, Pace] = {}
         for kind, cluster in KINDS.items():
-            for workers in WORKERS:
+            for workers in counts:
                 pace = self._run(f"{kind}-{workers}", workers, cluster)
                 pool.setdefault(workers, pace)
                 ideal = self.ideal * min(workers, available_cores())

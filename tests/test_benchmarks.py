@@ -17,7 +17,7 @@ def run(module: str, *words: str) -> str:
     environ = {name: value for name, value in os.environ.items() if name != "AURORAMON_REAL_DATA"}
     done = subprocess.run(
         (sys.executable, "-m", f"benchmarks.{module}", *words),
-        capture_output=True, text=True, timeout=170, check=False, cwd=ROOT, env=environ,
+        capture_output=True, text=True, timeout=400, check=False, cwd=ROOT, env=environ,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -47,6 +47,8 @@ def test_backfill_prints_stages_ideal_and_the_plain_loop_of_one_run() -> None:
     (plain,), (ours,) = rows(printed, "plain loop"), rows(printed, "`auroramon backfill`, float32")
     assert all(float(cells[k]) > 0 for cells in (plain, ours) for k in (2, 3, 6))
     assert float(printed.split("same label from backfill and plain loop: ")[1].split("%")[0]) > 90
+    assert [float(rows(printed, kind)[0][3]) > 0 for kind in ("pool", "Dask")] == [True, True]
+    assert float(rows(printed, "SQLite")[0][2]) > 0
 
 
 def test_the_cost_of_a_frame_in_the_store_is_printed() -> None:
