@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,9 +47,11 @@ def straight_lines(_frames: Sequence[NDArray[Any]], skies: Skies) -> list[str]:
     grey, valid = np.clip(skies.grey[inner], low, high), skies.valid[inner]
     least = LEAST_BEND * (skies.high - skies.low)
     every = np.s_[..., ::2, :]  # every other line tells as much
-    columns = _lines(grey[every], valid[every])
-    rows = _lines(grey.swapaxes(1, 2)[every], valid.T[every])
-    return [_of_lines(*of_one) for of_one in zip(columns, rows, least.tolist(), strict=True)]
+    columns = _curvature(grey[every], valid[every])
+    rows = _curvature(grey.swapaxes(1, 2)[every], valid.T[every])
+    found = _lines(np.concatenate([columns, rows], axis=1))
+    pairs = zip(found[: len(skies)], found[len(skies) :], least.tolist(), strict=True)
+    return [_of_lines(*of_one) for of_one in pairs]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,28 +75,29 @@ def _of_lines(columns: _Lines | None, rows: _Lines | None, least: float) -> str:
     return ""
 
 
-def _lines(grey: NDArray[np.float32], valid: NDArray[np.bool_]) -> list[_Lines | None]:
-    """Say of (N,R,W) pictures how far columns are lines; None where no curvature is left beside the strongest."""
+def _curvature(grey: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Give of (N,R,W) pictures the curvature along their rows: (3,N,W-2) square of the mean, mean size, mean square."""
     bend = grey[:, :, 2:] + grey[:, :, :-2] - 2 * grey[:, :, 1:-1]
     if not valid.all():
         bend = bend * (valid[:, 2:] & valid[:, 1:-1] & valid[:, :-2])
     energy = np.einsum("nij,nij->nj", bend, bend) / np.float32(bend.shape[1])
-    mean, size = bend.mean(axis=1), np.abs(bend).mean(axis=1)
-    strongest, reach = energy.argmax(axis=1), max(2, int(ONE_LINE / INNER * grey.shape[2]))
-    kept = np.abs(np.arange(energy.shape[1]) - strongest[:, None]) > reach
-    found: list[_Lines | None] = [None] * len(grey)
+    return np.stack((bend.mean(axis=1) ** 2, np.abs(bend).mean(axis=1), energy))
+
+
+def _lines(curvature: NDArray[np.float32]) -> list[_Lines | None]:
+    """Say of N pictures how far columns are lines; None where no curvature is left beside the strongest of them."""
+    energy = curvature[2]
+    columns = energy.shape[1]
+    strongest, reach = energy.argmax(axis=1), max(2, int(ONE_LINE / INNER * (columns + 2)))
+    kept = np.abs(np.arange(columns) - strongest[:, None]) > reach
+    found: list[_Lines | None] = [None] * len(energy)
     count = kept.sum(axis=1)
     for number in {*count.tolist()} - {0}:  # fewer where the strongest lies at the edge
         alike = np.flatnonzero(count == number)
-        parts = (values[alike][kept[alike]].reshape(-1, number) for values in (mean, size, energy))
-        for k, one in zip(alike.tolist(), _shared(*parts), strict=True):
-            found[k] = one
+        parts = curvature[:, alike][:, kept[alike]].reshape(3, -1, number)
+        means, variances = parts.mean(axis=2).T.tolist(), parts[1].var(axis=1).tolist()
+        for k, (shared, size, total), variance in zip(alike.tolist(), means, variances, strict=True):
+            spread = total - size**2
+            if total > 0:
+                found[k] = _Lines(shared / total, variance / spread if spread > 0 else 0.0, total)
     return found
-
-
-def _shared(mean: NDArray[Any], size: NDArray[Any], energy: NDArray[Any]) -> Iterator[_Lines | None]:
-    """Compare mean, mean size and mean square of the curvature of columns, (N,columns) each."""
-    sums = ((mean**2).mean(axis=1), size.mean(axis=1), size.var(axis=1), energy.mean(axis=1))
-    for shared, usual, variance, total in zip(*(values.tolist() for values in sums), strict=True):
-        spread = total - usual**2
-        yield _Lines(shared / total, variance / spread if spread > 0 else 0.0, total) if total > 0 else None
