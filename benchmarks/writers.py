@@ -31,7 +31,7 @@ from benchmarks.store_size import outcomes
 
 COMMIT_FRAMES = 1000
 PER_FILE = 20
-ROWS = 200_000
+ROWS = 100_000
 NOW = datetime(2024, 10, 1, tzinfo=UTC)
 MODEL = ModelRow("oath-sim", "d" * 64, "e" * 64, LABELS, 7.5, NOW)
 

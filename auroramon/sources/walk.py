@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator
-from datetime import date, datetime, timedelta
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from auroramon.ports import StopFlag
@@ -104,8 +104,11 @@ def offerable(path: str, camera: str, report: Report) -> FileStat | None:
 def may_hold(folder: str, since: datetime | None, until: datetime | None) -> bool:
     """Say whether a folder can hold frames between two times, as far as its path plainly says a date.
 
-    Understood are .../2024/03/10, .../2024/03 (the archives of Calgary), .../20240310 and .../2024-03-10.
+    Understood are .../2024/03/10, .../2024/03, .../2024/03/10/SITE/ut06 (the archives of Calgary), .../20240310 and
+    .../2024-03-10. A day of grace on either side, for night folders and time zones; an hour for the hours of UT.
     """
+    if match := _UT_HOUR.fullmatch(folder):
+        return _hour_may_hold([int(digits) for digits in match.groups()], since, until)
     span = _span(folder)
     if span is None:
         return True
@@ -115,6 +118,16 @@ def may_hold(folder: str, since: datetime | None, until: datetime | None) -> boo
     return until is None or span[0] <= until.date() + day
 
 
+def _hour_may_hold(parts: Sequence[int], since: datetime | None, until: datetime | None) -> bool:
+    try:
+        begin = datetime(*parts, tzinfo=UTC)  # type: ignore[arg-type]
+    except ValueError:  # digits that are no date
+        return True
+    hour = timedelta(hours=1)
+    return (since is None or begin + 2 * hour > since) and (until is None or begin - hour < until)
+
+
+_UT_HOUR = re.compile(r"(?:^|.*/)((?:19|20)\d\d)/(\d\d)/(\d\d)/[^/]+/ut(\d\d)")
 _DAY = re.compile(r"(?:^|.*/)((?:19|20)\d\d)(?:/(\d\d)/(\d\d)|(\d\d)(\d\d)|-(\d\d)-(\d\d)|_(\d\d)_(\d\d))")
 _MONTH = re.compile(r"(?:^|.*/)((?:19|20)\d\d)/(\d\d)")
 

@@ -110,7 +110,13 @@ def test_folders_of_other_days_are_not_entered(folder: Path) -> None:
         ("/data/2024_03_09", False),
         ("/data/20240309_night", True),
         ("/data/120240309", True),
-        ("/data/2024/03/09/gill_themis19/ut06", True),  # was decided further up
+        ("/data/2024/03/09/gill_themis19", True),  # was decided further up
+        ("/data/2024/03/10/gill_themis19/ut22", False),
+        ("/data/2024/03/10/gill_themis19/ut23", True),  # an hour of grace
+        ("/data/2024/03/20/gill_themis19/ut00", True),
+        ("/data/2024/03/20/gill_themis19/ut01", False),
+        ("/data/2024/03/20/gill_themis19/ut24", True),  # no hour
+        ("/data/2024/03/20/gill/themis19/ut01", True),  # no such layout
     ],
 )
 def test_only_a_plain_date_keeps_a_folder_out(path: str, kept: bool) -> None:
