@@ -120,7 +120,8 @@ def may_hold(folder: str, since: datetime | None, until: datetime | None) -> boo
 
 def _hour_may_hold(parts: Sequence[int], since: datetime | None, until: datetime | None) -> bool:
     try:
-        begin = datetime(*parts, tzinfo=UTC)  # type: ignore[arg-type]
+        year, month, day, hour_of_day = parts
+        begin = datetime(year, month, day, hour_of_day, tzinfo=UTC)
     except ValueError:  # digits that are no date
         return True
     hour = timedelta(hours=1)

@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import text
 
 from auroramon.events import EventRules
-from auroramon.store import Store, open_store
+from auroramon.store import Store, open_store, views
 from auroramon.store.reviews import NewReview
 from auroramon.types import FileOutcome
 from tests.store.station import NOW, Station, labelled, model_row, record, stat
@@ -161,9 +161,9 @@ def test_a_database_of_the_first_schema_gets_events_of_all_its_nights(tmp_path: 
     store.close()
     with closing(sqlite3.connect(path)) as conn:  # back to the first schema
         conn.executescript(
-            "DROP VIEW aurora_events; DROP TABLE events; DROP TABLE event_nights; DROP TABLE event_rules;"
-            "DROP VIEW occurrence_hourly; DROP VIEW occurrence_nightly; DROP VIEW occurrence_parts; DROP TABLE hours;"
-            "DROP TABLE account;"
+            "".join(f"DROP VIEW {name};" for name in views.NAMES)  # noqa: S608
+            + "ALTER TABLE runs DROP COLUMN rules_id; DROP TABLE hours; DROP TABLE account;"
+            "DROP TABLE events; DROP TABLE event_nights; DROP TABLE event_rules;"
             "UPDATE auroramon_schema SET version_num = '0001'"
         )
     store = open_store(f"sqlite:///{path}")
