@@ -38,6 +38,10 @@ def report_tables(report: Report, unit: str = "camera") -> str:
     return "\n".join(lines) + "\n"
 
 
+def _start_words(run: Run) -> str:
+    return f"the features of {run.network.start}" if run.network.start else "random weights"
+
+
 def model_card(run: Run, report: Report, agreement: Agreement | None, trained_frames: int, origin: Origin) -> str:
     """Give the text of MODEL_CARD.md."""
     fit = run.fit
@@ -57,8 +61,8 @@ def model_card(run: Run, report: Report, agreement: Agreement | None, trained_fr
 It sorts all-sky frames into {", ".join(LABELS)}; what lies far from all of them is `unknown`.
 
 ## What it is
-- Network: `{run.network.backbone}` from random weights, {run.preprocess.size} x {run.preprocess.size} pixels, planes
-  {" and ".join(run.preprocess.channels)}; {run.network.width} dimensions, unit norm.
+- Network: `{run.network.backbone}`, begun with {_start_words(run)}, {run.preprocess.size} x {run.preprocess.size}
+  pixels, planes {" and ".join(run.preprocess.channels)}; {run.network.width} dimensions, unit norm.
 - Loss: {_loss_words(run)};
   {fit.last} epochs over {trained_frames} frames in {_batch_words(run)} of {fit.batch}; {fit.optimiser} at {fit.lr:g}
   ({fit.schedule}), seed {fit.seed}.

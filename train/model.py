@@ -225,7 +225,7 @@ def _provenance(run: Run, frames: Path, figures: Report) -> Provenance:
     return Provenance(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         code_version=auroramon.__version__,
-        data=origin.data,
+        data=origin.data + (f"; begun with the features of {run.network.start}" if run.network.start else ""),
         data_digest=origin.digest,
         seeds={"data": run.data.seed, "fit": run.fit.seed},
         metrics={name: round(float(value), 4) for name, value in metrics.items() if math.isfinite(value)},

@@ -14,6 +14,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "simulate-oath": ("data:simulate_oath_command", "Write a folder laid out as OATH, its images simulated."),
     "simulate": ("steps:simulate", "Draw the frames of a run's simulated cameras."),
     "fit": ("steps:fit", "Train the network of a run; after a kill, go on."),
+    "restore": ("steps:restore", "Take the weights out of a bundle, so that a run may begin with them."),
     "heads": ("steps:heads", "Compare the heads on the calibration cameras."),
     "export": ("steps:export", "Write the bundle of a trained run."),
     "evaluate": ("report:evaluate", "Judge a bundle on the frames a run keeps for it, or on a list: figures, report."),

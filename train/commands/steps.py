@@ -6,20 +6,25 @@ import shutil
 from pathlib import Path
 
 import click
+import numpy as np
 import torch
 
+from auroramon.bundle import FLOAT32, load_bundle
 from auroramon.errors import ConfigError
-from train.backbones import Embedder
+from train.backbones import Embedder, build_embedder
 from train.commands.options import DEVICE, PROCESSES, RUN, TO, WORK
 from train.commands.progress import progress, tell
+from train.data import plain_batches
 from train.divided import frames_of_manifest
 from train.frames import read_split
 from train.heads import compare_heads
-from train.loop import Epoch, load_embedder
+from train.loop import WEIGHTS, Epoch, load_embedder
 from train.loop import fit as fit_network
 from train.model import build_bundle, export_graphs, report_json
 from train.origin import origin_of
 from train.record import write_record
+from train.restore import MEASURED
+from train.restore import restore as restore_network
 from train.runfile import ManifestTable, Run, read_run
 from train.simulate import frames_of
 from train.simulate import simulate as draw_frames
@@ -43,6 +48,26 @@ def fit(run_file: Path, work: Path, device: str) -> None:
     run = read_run(run_file)
     _fit(run, work, device)
     click.echo(f"weights and curve are in {work / run.name}")
+
+
+@click.command()
+@click.argument("bundle", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@RUN
+@WORK
+def restore(bundle: Path, run_file: Path, work: Path) -> None:
+    """Take the weights out of a BUNDLE, so that RUN may begin with them (its key `network.start` is their name)."""
+    run, model = read_run(run_file), load_bundle(bundle)
+    if run.network.start != model.name:
+        raise ConfigError(f"{run_file} begins with {run.network.start or 'random weights'}: write network.start = "
+                          f"\"{model.name}\" into it first")  # fmt: skip
+    training = read_split(frames_of_run(run, work), "train")
+    some = np.linspace(0, len(training) - 1, min(MEASURED, len(training))).round().astype(np.intp)
+    (inputs,) = plain_batches(training, some, model.preprocess, MEASURED)
+    (work / model.name).mkdir(parents=True, exist_ok=True)
+    net = build_embedder(run.network.backbone, len(model.preprocess.channels), model.width)
+    restore_network(model.folder / FLOAT32, net, inputs)
+    torch.save(net.state_dict(), work / model.name / WEIGHTS)
+    click.echo(f"weights are in {work / model.name}")
 
 
 @click.command()
