@@ -85,6 +85,25 @@ def test_a_run_becomes_a_bundle_that_serves(run_file: Path, run: Run, work: Path
     assert f"{100 * figures['accuracy']['value']:.1f} %" in (to / "MODEL_CARD.md").read_text()
     assert "| balanced accuracy |" in train("evaluate", run_file, to, "--work", work)
     assert "exists already" in refused("model", run_file, "--work", work, "--to", to)
+    assert "begins with random weights" in refused("restore", to, run_file, "--work", work)
+    _another_run_begins_with(to, run_file, run, work)
+
+
+def _another_run_begins_with(bundle: Path, run_file: Path, run: Run, work: Path) -> None:
+    second = run_file.with_name("second.toml")
+    text = run_file.read_text().replace(f'name = "{run.name}"', 'name = "second"')
+    second.write_text(text.replace("[loss]", f'start = "{run.name}"\n[loss]'))
+    (work / "second").mkdir()
+    (work / "second" / NOTE).write_text((work / run.name / NOTE).read_text())
+    assert "is there already" in refused("restore", bundle, second, "--work", work)
+    (work / run.name / "weights.pt").unlink()
+    assert "does not hold" in refused("fit", second, "--work", work, "--device", "cpu")
+    train("restore", bundle, second, "--work", work)
+    train("fit", second, "--work", work, "--device", "cpu")
+    train("export", second, "--work", work)
+    written = load_bundle(work / "second" / "bundle")
+    assert f"begun with the features of {run.name}" in written.provenance.data
+    assert f"begun with the features of {run.name}" in (written.folder / "MODEL_CARD.md").read_text()
 
 
 @pytest.mark.parametrize(

@@ -60,14 +60,17 @@ def restore(bundle: Path, run_file: Path, work: Path) -> None:
     if run.network.start != model.name:
         raise ConfigError(f"{run_file} begins with {run.network.start or 'random weights'}: write network.start = "
                           f"\"{model.name}\" into it first")  # fmt: skip
+    weights = work / model.name / WEIGHTS
+    if weights.exists():
+        raise ConfigError(f"{weights} is there already: a run may begin with it, or remove it first")
     training = read_split(frames_of_run(run, work), "train")
     some = np.linspace(0, len(training) - 1, min(MEASURED, len(training))).round().astype(np.intp)
     (inputs,) = plain_batches(training, some, model.preprocess, MEASURED)
-    (work / model.name).mkdir(parents=True, exist_ok=True)
     net = build_embedder(run.network.backbone, len(model.preprocess.channels), model.width)
     restore_network(model.folder / FLOAT32, net, inputs)
-    torch.save(net.state_dict(), work / model.name / WEIGHTS)
-    click.echo(f"weights are in {work / model.name}")
+    weights.parent.mkdir(parents=True, exist_ok=True)
+    torch.save(net.state_dict(), weights)
+    click.echo(f"weights are in {weights.parent}")
 
 
 @click.command()
