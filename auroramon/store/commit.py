@@ -172,7 +172,8 @@ def _end_labelled(job: _Commit, works: Sequence[_Work]) -> None:
         row, total, copies = work.row, len(work.outcome.records), written.copies.get(work.row.id)
         ended: dict[str, Any] = {"crashes": 0, "rewritten": 0, "done_at": int(job.now)}
         if copies and copies.number == total:
-            job.end(work, Outcome.SKIPPED, f"duplicate of {copies.of}", state=SKIPPED, **ended)
+            cut = f"; {work.outcome.reason}" if work.outcome.reason else ""
+            job.end(work, Outcome.SKIPPED, f"duplicate of {copies.of}{cut}", state=SKIPPED, **ended)
             continue
         reason = work.outcome.reason
         if copies:

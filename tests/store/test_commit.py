@@ -98,6 +98,14 @@ def test_the_copy_of_a_file_is_skipped_and_names_the_original(station: Station) 
     assert station.account() == (1, 1, 0, 0)
 
 
+def test_a_copy_that_was_cut_off_says_both(station: Station) -> None:
+    plain, packed = stat("0600_full.pgm"), stat("0600_full.pgm.gz")
+    station.commit(stack(plain))
+    cut = replace(stack(packed, frames=1), reason="0600_full.pgm.gz: cut off after 1 frames")
+    said = f"duplicate of {plain.path}; 0600_full.pgm.gz: cut off after 1 frames"
+    assert station.words(cut) == [(Outcome.SKIPPED, said)]
+
+
 def test_copies_in_one_commit_are_found_too(station: Station) -> None:
     plain, packed = stat("0600_full.pgm"), stat("0600_full.pgm.gz")
     assert station.words(stack(plain), stack(packed)) == [
