@@ -83,6 +83,7 @@ def _serve(read: Callable[[], Settings], settings: Settings, life: Lifeline) -> 
     life.starting("opening the database")
     store, job = begin(settings, labeller, "live", settle_s=settings.watch.settle_s, patience_s=BUSY_S)
     metrics.show_newest(store.camera_status())
+    metrics.show_account(store.account())  # before the first scrape: a quarantine that grows from 0 is told of
     if store.folder is not None:
         metrics.watch_disk(store.folder)
     herald = Herald(store, rules_of(settings), couriers(settings, metrics), settings.events)

@@ -220,6 +220,19 @@ def test_a_database_that_another_program_holds_is_told_of_within_seconds_and_onc
     assert log.count("the database is back") == 1
 
 
+def test_the_first_page_after_a_restart_counts_the_quarantine_that_there_was(tiny: Path, tmp_path: Path) -> None:
+    """From 0 to twelve within seconds would be a quarantine that grows, and an alert."""
+    config = write_config(tmp_path, tiny, listen="127.0.0.1:0")
+    for number in range(12):
+        (tmp_path / "in" / f"{number}.png").write_bytes(b"no picture")
+    with daemon(config) as process:
+        started(process)
+        wait_until(lambda: settled(f"sqlite:///{tmp_path / 'labels.db'}", 12), "all are in quarantine")
+        stop(process)
+    with daemon(config) as process:
+        assert "auroramon_quarantine_files 12.0" in get(started(process), "/metrics")[1]
+
+
 def test_the_metrics_page_follows_the_conventions_of_prometheus(tiny: Path, tmp_path: Path) -> None:
     promtool = shutil.which("promtool") or missing("promtool is not installed (Debian: prometheus)")
     config = write_config(tmp_path, tiny, listen="127.0.0.1:0")
