@@ -17,7 +17,7 @@ from tests.store.conftest import new_postgres_database
 from tests.store.conftest import postgres_server as postgres_server  # noqa: PLC0414  a fixture, by its name
 from tests.tiny import write_tiny_bundle
 
-IMAGES = 600
+IMAGES = 1500  # more than is in hand on two workers at once: they are killed and stopped in the middle
 
 
 @pytest.fixture(scope="module")

@@ -126,7 +126,8 @@ def test_what_lives_by_the_fast_clock_waits_short_and_a_step_moves_the_wall_cloc
 
 @pytest.mark.timeout(900)  # a minute where the machine is idle
 def test_an_hour_and_a_half_with_faults_loses_no_file_and_raises_the_alerts(tmp_path: Path) -> None:
-    """Not asked here, for a busy machine is slow and alerts tell of it: that no other alert fires. The week asks."""
+    """Not asked here, for a busy machine is slow and alerts tell of it: that no other alert fires. The week asks. Nor
+    whether a restart must be told: on a quick machine it takes too little time."""
     program("prometheus", "prometheus")
     program("mosquitto", "mosquitto")
     if compiler() is None:
@@ -134,5 +135,5 @@ def test_an_hour_and_a_half_with_faults_loses_no_file_and_raises_the_alerts(tmp_
     outcome = play(tmp_path, short, MONDAY + timedelta(hours=17), SHORT, SHORT_SPEED)
     assert losses(outcome) == []
     assert (outcome.account.pending, outcome.account.skipped) == (0, 60)  # those that were renamed
-    assert {"AuroraOverhead", "AuroramonWatcherDown", "AuroramonTargetDown"} <= {one.alert for one in outcome.fired}
+    assert {"AuroraOverhead", "AuroramonWatcherDown"} <= {one.alert for one in outcome.fired}
     assert f"| frames with a label | {outcome.frames:,} |" in summary(outcome, f"in process {os.getpid()}")

@@ -76,10 +76,9 @@ def test_no_rule_fails(running: Station) -> None:
 def test_every_metric_of_ours_is_used_or_left_out_on_purpose(running: Station) -> None:
     used = "\n".join(EXPRESSIONS.values())
     told = {line.split()[2] for line in page_of(running).splitlines() if line.startswith("# TYPE auroramon_")}
-    # For the curious: all states of files, what the watch had to repair, how often a GPU came and went, and what became
-    # of news (a dead broker stands in the log).
+    # For the curious: all states of files, what the watch had to repair, how often a GPU came and went.
     unused = {name for name in told if not re.search(rf"\b{name}(_bucket|_sum|_count)?\b", used)}
     assert unused == {
         "auroramon_files", "auroramon_reconciled_files_total", "auroramon_watcher_overflows_total",
-        "auroramon_backend_switches_total", "auroramon_publications_total",
+        "auroramon_backend_switches_total",
     }  # fmt: skip
