@@ -13,7 +13,7 @@ from sqlalchemy import inspect
 
 from auroramon.assemble import live_threads, make_labeller
 from auroramon.config import CameraSettings, Settings
-from auroramon.errors import AuroramonError, BundleError, ConfigError, NoDatabaseError
+from auroramon.errors import AuroramonError, ConfigError, NoDatabaseError
 from auroramon.masks import load_mask
 from auroramon.readers import suffixes
 from auroramon.sources.arrivals import ArrivalRule
@@ -107,7 +107,7 @@ def _check_model(settings: Settings) -> Finding:
     alone = settings.model_copy(update={"camera": ()})  # what is wrong with a camera was said already
     try:
         labeller = make_labeller(alone, live_threads(alone))
-    except (BundleError, ConfigError) as error:
+    except AuroramonError as error:  # an engine asked for by name is refused, too: the other lines follow all the same
         return Finding("error", "model", str(error))
     backend = labeller.backend
     return Finding(

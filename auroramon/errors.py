@@ -60,5 +60,9 @@ class NoCardError(EngineError):
     """There is no NVIDIA GPU that can be used: no driver, no card, or one that the library does not support."""
 
 
+class UnusableCardError(NoCardError):
+    """NVIDIA's driver is there, and its GPU cannot be used: what was meant for it runs on the processor."""
+
+
 class CardLostError(EngineError):
     """The GPU failed while it worked: the program ends (exit code 1) unless another backend may take over."""

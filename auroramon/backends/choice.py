@@ -20,7 +20,7 @@ from auroramon.backends.onnx import OnnxBackend, OnnxCudaBackend
 from auroramon.backends.runtime import Card, Library, Runtime
 from auroramon.backends.switching import SwitchingBackend
 from auroramon.bundle import ModelBundle, check_golden, choose_precision
-from auroramon.errors import AuroramonError, ConfigError, EngineError, MissingPartError, NoCardError
+from auroramon.errors import AuroramonError, ConfigError, EngineError, MissingPartError, NoCardError, UnusableCardError
 from auroramon.ports import Backend
 
 log = logging.getLogger(__name__)
@@ -54,6 +54,15 @@ class Usable:
     card: Card
 
 
+@dataclass(slots=True)
+class Found:
+    """What of NVIDIA's is here."""
+
+    usable: list[Usable]
+    reasons: list[str]  # why a library is not used, or cannot be
+    idle: bool  # there is a driver, and its card cannot be used
+
+
 OpenRuntime = Callable[[Library], Runtime]
 
 
@@ -69,26 +78,25 @@ def choose_backend(bundle: ModelBundle, wish: Wish, open_runtime: OpenRuntime) -
         return _checked(bundle, _onnx(bundle, wish, named=True))
     if wish.name == "onnx-cuda":
         return _checked(bundle, _onnx_cuda(bundle, wish))
-    usable, reasons = usable_libraries(bundle, wish, open_runtime)
-    if wish.name == "tensorrt":
-        return _named(bundle, wish, usable, reasons)
-    return _auto(bundle, wish, usable, reasons)
+    found = look_for_cards(bundle, wish, open_runtime)
+    return _named(bundle, found) if wish.name == "tensorrt" else _auto(bundle, wish, found)
 
 
-def usable_libraries(bundle: ModelBundle, wish: Wish, open_runtime: OpenRuntime) -> tuple[list[Usable], list[str]]:
+def look_for_cards(bundle: ModelBundle, wish: Wish, open_runtime: OpenRuntime) -> Found:
     """Give the libraries that can work here, the best first, and why the others cannot."""
-    usable, reasons = [], []
+    found = Found([], [], idle=False)
     for library in LIBRARIES:
         try:
             runtime = open_runtime(library)
             card = runtime.card()
             if card.capability not in runtime.targets(card):
-                raise NoCardError(f"{library} {runtime.version} does not support {card.name} ({card.capability})")
+                raise UnusableCardError(f"{library} {runtime.version} does not support {card.name} ({card.capability})")
         except (MissingPartError, NoCardError) as error:
-            reasons.append(str(error) if library in str(error) else f"{library}: {error}")
+            found.reasons.append(str(error) if library in str(error) else f"{library}: {error}")
+            found.idle |= isinstance(error, UnusableCardError)
             continue
-        usable.append(Usable(shop_of(bundle, wish.precision, EngineCache(wish.cache / ENGINES), runtime), card))
-    return usable, reasons
+        found.usable.append(Usable(shop_of(bundle, wish.precision, EngineCache(wish.cache / ENGINES), runtime), card))
+    return found
 
 
 def shop_of(bundle: ModelBundle, precision: AnyPrecision, cache: EngineCache, runtime: Runtime) -> EngineShop:
@@ -97,38 +105,38 @@ def shop_of(bundle: ModelBundle, precision: AnyPrecision, cache: EngineCache, ru
     return EngineShop(runtime, cache, bundle, wanted, lambda: OnnxBackend(bundle, "float32", threads=2))
 
 
-def _named(bundle: ModelBundle, wish: Wish, usable: list[Usable], reasons: list[str]) -> Backend:
-    if not usable:
+def _named(bundle: ModelBundle, found: Found) -> Backend:
+    if not found.usable:
         raise ConfigError(
-            f"backend tensorrt cannot run here: {'; '.join(reasons)}. Set model.backend to auto or onnx, or see "
+            f"backend tensorrt cannot run here: {'; '.join(found.reasons)}. Set model.backend to auto or onnx, or see "
             f"docs/gpu.md"
         )
-    chosen = usable[0]
+    chosen = found.usable[0]
     manifest = chosen.shop.obtain(chosen.card, Teller())
     backend = SwitchingBackend(partial(_opened, chosen, manifest), instead=None)
-    _say(backend, reasons)
+    _say(backend, found.reasons)
     return backend
 
 
-def _auto(bundle: ModelBundle, wish: Wish, usable: list[Usable], reasons: list[str]) -> Backend:
+def _auto(bundle: ModelBundle, wish: Wish, found: Found) -> Backend:
     def onnx() -> Backend:
         return _checked(bundle, _onnx(bundle, wish, named=False))
 
-    for chosen in usable:
+    for chosen in found.usable:
         try:
             backend = _on_engine(chosen, wish, onnx)
         except AuroramonError as error:
-            reasons.append(f"{chosen.shop.runtime.library}: {error}")
+            found.reasons.append(f"{chosen.shop.runtime.library}: {error}")
             continue
         if backend.name != EngineBackend.name:
-            reasons.append(
+            found.reasons.append(
                 f"{chosen.shop.runtime.library}: its engine is being built beside, and taken when it is ready"
             )
-        _say(backend, reasons)
+        _say(backend, found.reasons)
         return backend
     processor = _onnx(bundle, wish, named=False)
-    processor.fallback = bool(usable)
-    _say(_checked(bundle, processor), reasons)
+    processor.fallback = bool(found.usable) or found.idle
+    _say(_checked(bundle, processor), found.reasons)
     return processor
 
 

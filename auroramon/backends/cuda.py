@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from auroramon.backends.runtime import Card
-from auroramon.errors import CardLostError, MissingPartError, NoCardError
+from auroramon.errors import CardLostError, MissingPartError, NoCardError, UnusableCardError
 
 DRIVER_LIBRARY = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
 DRIVER_FILE = Path("/proc/driver/nvidia/version")
@@ -41,7 +41,8 @@ def first_card() -> Card:
     """Give the card that CUDA calls number 0; CUDA_VISIBLE_DEVICES chooses another.
 
     Raises:
-        NoCardError: there is no driver, no card, or the driver is too old.
+        NoCardError: there is no driver.
+        UnusableCardError: there is one, and no card, or the driver is too old.
         MissingPartError: the bindings are not installed.
     """
     try:
@@ -53,13 +54,15 @@ def first_card() -> Card:
     if error == cuda.cudaError_t.cudaErrorInsufficientDriver:
         _, wanted = cuda.cudaRuntimeGetVersion()
         _, has = cuda.cudaDriverGetVersion()
-        raise NoCardError(f"the NVIDIA driver is for CUDA {_dotted(has)}, and {_dotted(wanted)} is needed: update it")
+        raise UnusableCardError(
+            f"the NVIDIA driver is for CUDA {_dotted(has)}, and {_dotted(wanted)} is needed: update it"
+        )
     if error != cuda.cudaError_t.cudaSuccess or not count:
         said = "" if error == cuda.cudaError_t.cudaSuccess else f" ({_said(cuda, error)})"
-        raise NoCardError(f"the NVIDIA driver shows no GPU{said}")
+        raise UnusableCardError(f"the NVIDIA driver shows no GPU{said}")
     error, properties = cuda.cudaGetDeviceProperties(0)
     if error != cuda.cudaError_t.cudaSuccess:
-        raise NoCardError(f"the GPU does not answer ({_said(cuda, error)})")
+        raise UnusableCardError(f"the GPU does not answer ({_said(cuda, error)})")
     return Card(
         name=properties.name.split(b"\0")[0].decode(),
         capability=f"sm{properties.major}{properties.minor}",

@@ -132,6 +132,9 @@ class EngineShop:
         Raises:
             EngineError: it cannot be built, or it was tried and refused: then with the figures.
         """
+        ready = self.ready(card)
+        if isinstance(ready, Manifest) and self._whole(ready):
+            return ready  # needs no lock: the cache may be one that this user may only read
         manifest = self.build(self.key(card), card, progress)
         trial = manifest.tried_on(card)
         if trial is None:

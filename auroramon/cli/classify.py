@@ -44,7 +44,9 @@ def classify(
 
     settings = settings_of(config, overrides=model.overrides)
     # The answer is on stdout; what else is said is what went wrong, a sentence for each file.
-    start_log("warning" if settings.log.level == "info" else settings.log.level)
+    # Who names a backend is also told what labels, and why nothing else.
+    quiet = settings.log.level == "info" and model.backend is None
+    start_log("warning" if quiet else settings.log.level)
     labeller = make_labeller(settings, live_threads(settings))
     owner = owner_of_files(labeller.cameras)
     labels = labeller.bundle.labels

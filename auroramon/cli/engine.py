@@ -283,7 +283,7 @@ def clean(config: Path | None, path: Path | None, cache: Path | None, everything
     removed = 0
     with folder.building():
         for entry in folder.entries():
-            why = "asked for" if everything else _useless(entry, bundle)
+            why = "asked for" if everything else _useless(folder, entry, bundle)
             if why:
                 folder.remove(entry.path.stem)
                 click.echo(f"{entry.path.stem}: {why}")
@@ -297,10 +297,14 @@ def clean(config: Path | None, path: Path | None, cache: Path | None, everything
     return 0
 
 
-def _useless(entry: Entry, bundle: ModelBundle) -> str:
+def _useless(cache: EngineCache, entry: Entry, bundle: ModelBundle) -> str:
     """Say why an engine can be of no use here, or ""."""
     if entry.manifest is None:
         return entry.problem
+    try:
+        cache.plan(entry.manifest)
+    except EngineError as error:
+        return str(error)
     key = entry.manifest.key
     if key.model != bundle.digest:
         return f"of another model than {bundle.name}"

@@ -15,11 +15,18 @@ from prometheus_client import CollectorRegistry
 from auroramon.backends.choice import Wish, choose_backend
 from auroramon.backends.engine import EngineBackend, EngineShop
 from auroramon.backends.onnx import OnnxBackend
-from auroramon.backends.runtime import Library
+from auroramon.backends.runtime import Card, Library
 from auroramon.backends.switching import FORGIVEN_S, SwitchingBackend
 from auroramon.bundle import ModelBundle
 from auroramon.cli.live import follow_backend
-from auroramon.errors import BundleError, CardLostError, ConfigError, EngineError, MissingPartError
+from auroramon.errors import (
+    BundleError,
+    CardLostError,
+    ConfigError,
+    EngineError,
+    MissingPartError,
+    UnusableCardError,
+)
 from auroramon.executors.inline import InlineExecutor
 from auroramon.metrics import Metrics
 from auroramon.ports import Backend
@@ -226,8 +233,31 @@ def test_auto_with_a_card_that_the_library_does_not_know_is_onnx(
 ) -> None:
     caplog.set_level("INFO")
     hopper = ProcessorRuntime(has=replace(CARD, name="H100", capability="sm90"))
-    assert choose_backend(tiny, wish(tmp_path), only_rtx(hopper)).name == "onnx"
+    backend = choose_backend(tiny, wish(tmp_path), only_rtx(hopper))
+    assert (backend.name, backend.fallback) == ("onnx", True)  # a card is there, and lies idle
     assert "tensorrt_rtx 1.0 does not support H100 (sm90)" in caplog.text
+
+
+def test_auto_with_a_driver_whose_card_cannot_be_used_warns_and_says_that_it_fell_back(
+    tiny: ModelBundle, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A driver that was upgraded without a restart, a card that fell off the bus."""
+
+    class Broken(ProcessorRuntime):
+        def card(self) -> Card:
+            raise UnusableCardError("the NVIDIA driver shows no GPU")
+
+    for patience in ("wait", "beside", "never"):
+        backend = choose_backend(tiny, wish(tmp_path, patience=patience), only_rtx(Broken()))
+        assert (backend.name, backend.fallback) == ("onnx", True)
+    assert [record.levelname for record in caplog.records] == ["WARNING"] * 3
+
+
+def test_a_named_engine_that_is_ready_needs_no_lock(tiny: ModelBundle, shop: EngineShop) -> None:
+    """It may lie in a cache that this user can only read, or beside a build of another engine."""
+    manifest = shop.obtain(CARD)
+    with shop.cache.building():
+        assert shop.obtain(CARD) == manifest
 
 
 def test_auto_takes_an_engine_that_is_ready(

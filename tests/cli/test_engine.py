@@ -113,6 +113,8 @@ def test_verify_finds_a_changed_engine(auroramon: Command, tiny: ModelBundle, pl
     (verdict,) = json.loads(said.out)
     assert not verdict["sound"]
     assert "sha256 differs" in verdict["said"]
+    assert "sha256 differs" in auroramon("engine", "clean", "--model", tiny.folder).out
+    assert not plan.exists()
 
 
 def test_clean_removes_what_is_of_no_use_and_nothing_else(
@@ -135,7 +137,7 @@ def test_clean_all_removes_every_engine(auroramon: Command, tiny: ModelBundle, p
 
 
 def test_a_backend_asked_for_by_name_that_cannot_run_is_an_error_and_auto_labels(
-    auroramon: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    auroramon: Command, tmp_path: Path
 ) -> None:
     bundle, frame = write_tiny_bundle(tmp_path / "plain"), write_png(tmp_path, 1)
     said = auroramon("classify", "--backend", "tensorrt", "--model", bundle.folder, frame)
@@ -144,8 +146,7 @@ def test_a_backend_asked_for_by_name_that_cannot_run_is_an_error_and_auto_labels
     assert "no NVIDIA driver is loaded" in said.err
     said = auroramon("classify", "--model", bundle.folder, frame)
     assert (said.code, said.err) == (0, "")  # nothing went wrong: there is no card
-    monkeypatch.setenv("AURORAMON_LOG__LEVEL", "debug")
-    said = auroramon("classify", "--model", bundle.folder, frame)
+    said = auroramon("classify", "--backend", "auto", "--model", bundle.folder, frame)
     assert said.code == 0
     assert "labelling with onnx" in said.err
     assert "no NVIDIA driver is loaded" in said.err
