@@ -105,9 +105,9 @@ def main() -> None:
 
 def cases() -> list[Machine]:
     """Give the machines of docs/scaling.md."""
-    int8, float32 = Costs(worker_ms=2.96), Costs(worker_ms=3.75)
+    int8, float32 = Costs(worker_ms=1.32), Costs(worker_ms=2.03)
     slow = replace(int8, network_mb_s=117.0)
-    gpu = Costs(worker_ms=1.82, gpu_us=50.0)
+    gpu = Costs(worker_ms=0.84, gpu_us=50.0)
     return [
         Machine("2 cores, int8", 2, int8),
         Machine("2 cores, float32", 2, float32),
