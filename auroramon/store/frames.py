@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -36,6 +37,8 @@ from auroramon.store.schema import (
     nights,
 )
 from auroramon.types import Classification, LabelRecord
+
+log = logging.getLogger(__name__)
 
 _POSTGRESQL = postgresql.dialect()  # type: ignore[no-untyped-call]
 _Values = tuple[Any, ...]  # of all columns of a table, in their order
@@ -194,7 +197,13 @@ def _forget(conn: Connection, done_before: Sequence[FileRow], offered: Sequence[
     """
     conn.execute(delete(duplicates).where(duplicates.c.file_id.in_([file.id for file in done_before])))
     stale = {file.id for file in done_before if file.rewritten}
-    stale |= _read_differently(conn, [file.id for file in done_before if not file.rewritten], offered)
+    reread = _read_differently(conn, [file.id for file in done_before if not file.rewritten], offered)
+    if reread:
+        log.warning(
+            "%d known files give frames of another camera, time or channel with the settings of now: what was said of "
+            "their earlier frames, by any model, goes with these", len(reread),
+        )  # fmt: skip
+    stale |= reread
     if not stale:
         return frozenset()
     # Whoever was a duplicate of the old content may now be the only one to have a frame: it is done again.

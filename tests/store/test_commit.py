@@ -196,7 +196,9 @@ def test_an_outcome_of_an_older_content_is_dropped_and_the_file_stays_open(stati
     assert station.store.claim(station.run, 1, NOW) == [grown]
 
 
-def test_frames_that_settings_now_date_otherwise_replace_the_old_ones(station: Station) -> None:
+def test_frames_that_settings_now_date_otherwise_replace_the_old_ones_and_say_so(
+    station: Station, caplog: pytest.LogCaptureFixture
+) -> None:
     file = stat("a.pgm")
     station.commit(stack(file))
     new = station.store.register_model(model_row("oath-2"))
@@ -204,6 +206,8 @@ def test_frames_that_settings_now_date_otherwise_replace_the_old_ones(station: S
     station.commit(stack(file, NOW + timedelta(hours=1)), model=new)
     assert [row.time for row in station.store.labels(limit=1)] == [NOW + timedelta(hours=1)]
     assert len(station.labels()) == 3
+    (warning,) = caplog.messages
+    assert warning.startswith("1 known files give frames of another camera, time or channel with the settings of now")
 
 
 def test_a_night_belongs_to_the_local_noon_before_it(station: Station) -> None:
