@@ -7,6 +7,7 @@ transaction. So everything in the store may read, decide and write, and no other
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,6 +33,7 @@ from auroramon.store.place import obstacle, pending_restore
 
 _WRITER_LOCK = 0x6175726F  # "auro"
 _NOT_ALLOWED = "42501"  # PostgreSQL's insufficient_privilege
+WAL_WAIT_S = 30.0  # as long as a writer waits for another
 MALFORMED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _FOR_NOW = {
     sqlite3.SQLITE_BUSY,
@@ -88,9 +90,25 @@ class Database:
                 raise
 
     def use_wal(self) -> None:
-        """Let readers of a SQLite file read while the writer writes; the file remembers it."""
+        """Let readers of a SQLite file read while the writer writes; the file remembers it.
+
+        SQLite does not wait for others here, whatever its busy timeout, and several processes may make one database.
+
+        Raises:
+            StoreBusyError: others hold the file all the time.
+        """
+        end = time.monotonic() + WAL_WAIT_S
         with self._translated(), self.engine.connect() as conn:
-            self._on_driver(conn, "PRAGMA journal_mode=WAL")
+            while True:
+                try:
+                    self._on_driver(conn, "PRAGMA journal_mode=WAL")
+                    return
+                except sqlite3.OperationalError as error:
+                    if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                        raise
+                    if time.monotonic() > end:
+                        raise StoreBusyError(f"{self.place} cannot be used for now: {error}") from error
+                time.sleep(0.02)
 
     def close(self) -> None:
         self.engine.dispose()

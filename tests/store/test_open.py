@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -258,6 +259,17 @@ def test_many_processes_may_open_a_new_database_at_once(empty_url: str) -> None:
     for thread in threads:
         thread.join()
     assert failures == []
+
+
+def test_a_new_database_that_another_process_holds_is_waited_for(tmp_path: Path) -> None:
+    """SQLite refuses to change the journal at once, whatever its patience."""
+    path = tmp_path / "a.db"
+    with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        release = threading.Timer(0.3, other.rollback)
+        release.start()
+        open_store(f"sqlite:///{path}").close()
+        release.join()
 
 
 def test_opening_a_database_that_is_up_to_date_does_not_load_the_migration_tool(tmp_path: Path) -> None:
