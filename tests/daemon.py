@@ -81,8 +81,15 @@ def settled(url: str, files: int) -> bool:
 
 def works(url: str, pid: int) -> bool:
     """Say whether a run of this process has begun in the SQLite file of this URL."""
-    with closing(sqlite3.connect(f"file:{url.removeprefix('sqlite:///')}?mode=ro", uri=True, timeout=30)) as conn:
-        return bool(conn.execute("SELECT count(*) FROM runs WHERE pid = ? AND ended IS NULL", [pid]).fetchone()[0])
+    file = Path(url.removeprefix("sqlite:///"))
+    if not file.exists():
+        return False
+    with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True, timeout=30)) as conn:
+        begun = "SELECT count(*) FROM runs WHERE pid = ? AND ended IS NULL"
+        try:
+            return bool(conn.execute(begun, [pid]).fetchone()[0])
+        except sqlite3.OperationalError:  # the table is not there yet
+            return False
 
 
 def labels(url: str) -> dict[tuple[str, int], tuple[object, ...]]:
