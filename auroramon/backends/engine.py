@@ -111,7 +111,8 @@ class EngineShop:
             kernels = engine.kernels()
         digest = hashlib.sha256(kernels).hexdigest() if kernels else manifest.kernels_sha256
         proven = replace(manifest, trial=trial, kernels_sha256=digest)
-        self.cache.record(proven, kernels)
+        with self.cache.building():
+            self.cache.record(proven, kernels)
         return proven
 
     def ready(self, card: Card) -> Manifest | Unready:

@@ -4,7 +4,8 @@
     MODEL-sm89-fp16-tensorrt_rtx-KEY.json      its manifest
     MODEL-sm89-fp16-tensorrt_rtx-KEY.kernels   what the card compiled, where a library does that late
     LIBRARY-VERSION-sm89.timings               measured kernels, for the next build
-    build.lock                                 held while an engine is built
+    .NAME.XXXX.new                             what is being written; left over where a build was killed
+    build.lock                                 held by whoever writes here
 
 It is a cache: everything in it can be made again from the model.
 """
@@ -14,22 +15,18 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-import re
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from auroramon.backends.engine_files import ENGINE, TIMINGS, files_of, left_over, locked, remove_file, write_file
 from auroramon.backends.manifest import EngineKey, Manifest, manifest_text, read_manifest
 from auroramon.errors import EngineError
 
 log = logging.getLogger(__name__)
 
 MOST_BYTES = 2 * 1024**3
-"""Of all engines together; beyond it those that were not used for longest are removed."""
-
-OURS = re.compile(r".*\.(plan|json|kernels|timings|new)$")
+"""Of everything in the folder; beyond it what was not used for longest is removed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +43,7 @@ class Found:
     """What the cache has for a key."""
 
     manifest: Manifest | None
-    why_not: str  # where there is none: why the nearest one does not serve, or "there is none yet"
+    why_not: str  # where there is none: what is wrong with it, or how the nearest one differs, or "none was built yet"
 
 
 class EngineCache:
@@ -54,7 +51,7 @@ class EngineCache:
 
     Args:
         folder: made when the first engine is stored.
-        most_bytes: of all engines together.
+        most_bytes: of everything in it.
     """
 
     def __init__(self, folder: Path, most_bytes: int = MOST_BYTES) -> None:
@@ -62,9 +59,15 @@ class EngineCache:
         self._most = most_bytes
 
     def entries(self) -> list[Entry]:
-        """List the engines by name; the plans themselves are not read."""
+        """List the engines by name; the plans themselves are not read.
+
+        Raises:
+            EngineError: the folder is there and cannot be read.
+        """
         found = []
-        for path in sorted(self.folder.glob("*.json")):
+        for path in files_of(self.folder):
+            if path.suffix != ".json":
+                continue
             try:
                 manifest = read_manifest(path)
                 plan = self.folder / manifest.plan
@@ -78,17 +81,25 @@ class EngineCache:
         return found
 
     def find(self, wanted: EngineKey) -> Found:
-        """Look for an engine, and say why there is none."""
+        """Look for an engine, and say why there is none.
+
+        Raises:
+            EngineError: the folder is there and cannot be read.
+        """
         entries = self.entries()
         sound = [entry.manifest for entry in entries if entry.manifest is not None]
         serving = [manifest for manifest in sound if manifest.key.serves(wanted)]
         if serving:  # one that was built for this very card comes first
             return Found(max(serving, key=lambda m: (m.key == wanted, m.verified, m.built)), "")
-        problem = next((entry.problem for entry in entries if entry.problem), "")
-        if not sound:
-            return Found(None, problem or "there is none yet")
-        differences = min((manifest.key.differences(wanted) for manifest in sound), key=len)
-        return Found(None, f"the nearest one is for {', '.join(differences)}" + (f"; {problem}" if problem else ""))
+        names = tuple(_short(key) for key in (wanted, wanted.ahead))
+        broken = [entry.problem for entry in entries if entry.problem and entry.path.stem.endswith(names)]
+        if broken:
+            return Found(None, broken[0])
+        alike = [manifest.key.differences(wanted) for manifest in sound if _kind(manifest.key) == _kind(wanted)]
+        if not alike:
+            return Found(None, f"none was built yet ({', '.join(_kind(wanted))})")
+        differences = min(alike, key=len)
+        return Found(None, f"the nearest one is for {', '.join(differences)}")
 
     def plan(self, manifest: Manifest) -> bytes:
         """Read a plan.
@@ -123,100 +134,100 @@ class EngineCache:
             return b""
 
     def store(self, manifest: Manifest, plan: bytes, timings: bytes = b"") -> None:
-        """Keep an engine; the manifest comes last, so a plan without one was never finished.
+        """Keep an engine; the manifest comes last, so a plan without one was never finished. `building` is held.
 
         Raises:
             EngineError: the folder cannot be written, or the disk is full; what was there before is as it was.
         """
-        self._write(manifest.plan, plan)
+        for left in self.leftovers():
+            log.info("%s is removed: it is left of a build that was killed", left.name)
+            remove_file(left)
+        write_file(self.folder, manifest.plan, plan)
         if timings:
-            self._write(self._timings(manifest.key).name, timings)
+            write_file(self.folder, self._timings(manifest.key).name, timings)
         self.record(manifest)
-        self._bound(keep=manifest.plan)
 
     def record(self, manifest: Manifest, kernels: bytes = b"") -> None:
-        """Write a manifest anew, after a trial.
+        """Write a manifest anew, after a trial. `building` is held.
 
         Raises:
             EngineError: the folder cannot be written.
         """
         stem = Path(manifest.plan).stem
         if kernels:
-            self._write(f"{stem}.kernels", kernels)
-        self._write(f"{stem}.json", manifest_text(manifest).encode())
+            write_file(self.folder, f"{stem}.kernels", kernels)
+        write_file(self.folder, f"{stem}.json", manifest_text(manifest).encode())
+        self._bound({stem, self._timings(manifest.key).name})
 
     def remove(self, stem: str) -> None:
-        """Remove an engine and what belongs to it."""
-        for suffix in (".json", ".plan", ".kernels"):
-            (self.folder / f"{stem}{suffix}").unlink(missing_ok=True)
-
-    def leftovers(self) -> list[Path]:
-        """List files of ours that belong to no engine: builds that were killed, timings of old libraries."""
-        stems = {entry.path.stem for entry in self.entries() if entry.manifest}
-        ours = [path for path in sorted(self.folder.glob("*")) if path.is_file() and OURS.match(path.name)]
-        return [path for path in ours if path.suffix != ".json" and path.stem not in stems]
-
-    @contextmanager
-    def building(self) -> Iterator[None]:
-        """Hold the lock under which engines are built; wait, and say so, while another process holds it.
+        """Remove an engine and what belongs to it.
 
         Raises:
             EngineError: the folder cannot be written.
         """
-        import fcntl
+        for suffix in (".json", ".plan", ".kernels"):
+            remove_file(self.folder / f"{stem}{suffix}")
 
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            file = (self.folder / "build.lock").open("a+b")
-        except OSError as error:
-            raise EngineError(f"{self.folder} cannot be written: {error.strerror}") from error
-        with file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                log.info("another process builds an engine in %s: waiting for it", self.folder)
-                fcntl.flock(file, fcntl.LOCK_EX)
-            yield
+    def leftovers(self) -> list[Path]:
+        """List what builds left that were killed; `building` is held, for a build that runs has such files, too."""
+        return left_over(files_of(self.folder))
+
+    def all_timings(self) -> list[Path]:
+        """List the measured kernels of every library and card."""
+        return [path for path in files_of(self.folder) if TIMINGS.match(path.name)]
+
+    def building(self) -> AbstractContextManager[None]:
+        """Hold the lock under which this folder is written; wait, and say so, while another process holds it.
+
+        Raises:
+            EngineError: the folder cannot be written.
+        """
+        return locked(self.folder)
 
     def _timings(self, key: EngineKey) -> Path:
         return self.folder / f"{key.library}-{key.version}-{key.capability}.timings"
 
-    def _write(self, name: str, content: bytes) -> None:
-        """Write beside and rename, so that nobody ever reads half a file."""
-        new = ""
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            handle, new = tempfile.mkstemp(suffix=".new", prefix=f".{name}.", dir=self.folder)
-            os.fchmod(handle, 0o644)  # built by one user, run by another
-            with open(handle, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(new).replace(self.folder / name)
-        except OSError as error:
-            if new:
-                Path(new).unlink(missing_ok=True)
-            raise EngineError(
-                f"{self.folder / name} ({len(content) / 1e6:.1f} MB) cannot be written: {error.strerror}; "
-                f"free some space, or name another folder in paths.cache"
-            ) from error
-
-    def _bound(self, keep: str) -> None:
-        """Remove the engines that were not used for longest, until the rest fits."""
-        sound = [entry.manifest for entry in self.entries() if entry.manifest is not None]
-        sound.sort(key=lambda m: (m.plan == keep, (self.folder / m.plan).stat().st_mtime_ns))
-        total = sum(manifest.size for manifest in sound)
-        for manifest in sound:
-            if total <= self._most or manifest.plan == keep:
+    def _bound(self, keep: set[str]) -> None:
+        """Remove what is broken and then what was not used for longest, until the rest fits."""
+        held: dict[str, list[Path]] = {}  # an engine's files, or measured kernels
+        for path in files_of(self.folder):
+            held.setdefault(path.stem if ENGINE.match(path.name) else path.name, []).append(path)
+        sizes = {name: sum(path.stat().st_size for path in files) for name, files in held.items()}
+        broken = {entry.path.stem for entry in self.entries() if entry.problem}
+        ours = [name for name, files in held.items() if any(map(_may_go, files)) and name not in keep]
+        ours.sort(key=lambda name: (name not in broken, _used(held[name])))
+        total = sum(sizes.values())
+        for name in ours:
+            if total <= self._most:
                 return
-            log.info("%s is removed: the engines together are larger than %d MB", manifest.plan, self._most // 10**6)
-            self.remove(Path(manifest.plan).stem)
-            total -= manifest.size
+            log.info("%s is removed: the cache of engines is larger than %d MB", name, self._most // 10**6)
+            for path in held[name]:
+                remove_file(path)
+            total -= sizes[name]
 
 
 def stem_of(model_name: str, key: EngineKey) -> str:
     """Give the file name of an engine without its suffix."""
-    return f"{model_name}-{key.capability}-{key.precision}-{key.library}-{key.digest[:16]}"
+    return f"{model_name}-{key.capability}-{key.precision}-{key.library}-{_short(key)}"
+
+
+def _short(key: EngineKey) -> str:
+    return key.digest[:16]
+
+
+def _kind(key: EngineKey) -> tuple[str, str, str]:
+    """Give what a person asks for; the rest of a key is of the machine and of the model."""
+    return key.capability, key.precision, key.library
+
+
+def _used(files: list[Path]) -> int:
+    """Give when an engine was last loaded (`plan` sets the time of its plan), or measured kernels were written."""
+    plans = [path for path in files if path.suffix == ".plan"]
+    return max(path.stat().st_mtime_ns for path in plans or files)
+
+
+def _may_go(path: Path) -> bool:
+    return bool(ENGINE.match(path.name) or TIMINGS.match(path.name))
 
 
 def _broken(plan: Path, how: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,11 @@ class EngineKey:
     @property
     def digest(self) -> str:
         return hashlib.sha256(_canonical(asdict(self))).hexdigest()
+
+    @property
+    def ahead(self) -> EngineKey:
+        """The key that the same engine has when it is built ahead of time."""
+        return replace(self, card=ANY, driver=ANY)
 
     def serves(self, wanted: EngineKey) -> bool:
         """Say whether an engine of this key is one of the wanted key."""
@@ -142,10 +147,14 @@ def read_manifest(path: Path) -> Manifest:
     """Read a manifest and check its digest.
 
     Raises:
-        EngineError: it is no manifest, or was changed since it was written.
+        EngineError: it cannot be read, is no manifest, or was changed since it was written.
     """
     try:
-        described: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        content = path.read_bytes()
+    except OSError as error:
+        raise EngineError(f"{path} cannot be read ({error.strerror}): let this user read it, or remove it") from error
+    try:
+        described: dict[str, Any] = json.loads(content)
         digest = described.pop("digest")
         if described.pop("format") != FORMAT:
             raise EngineError(f"{path} is of another version of auroramon: `auroramon engine clean` removes it")
@@ -158,7 +167,7 @@ def read_manifest(path: Path) -> Manifest:
         if trial is not None:
             trial = Trial(**(trial | {"figures": Figures(**trial["figures"])}))
         return Manifest(**(described | {"key": EngineKey(**described["key"]), "trial": trial}))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise EngineError(
             f"{path} is no manifest of an engine ({error}): `auroramon engine clean` removes it"
         ) from error

@@ -62,7 +62,10 @@ def _cache(settings: Settings) -> EngineCache:
 
 
 @engine.command("build")
-@click.option("--target", metavar="smNN", help="Compute capability to build for, such as sm89; default: this GPU's.")
+@click.option(
+    "--target", metavar="smNN", callback=lambda _context, _option, value: value and value.lower(),
+    help="Compute capability to build for, such as sm89; default: this GPU's.",
+)  # fmt: skip
 @click.option("--precision", type=click.Choice(["fp16", "int8", "float32"]), default="fp16", show_default=True)
 @_library_option
 @_folders
@@ -277,10 +280,14 @@ def clean(config: Path | None, path: Path | None, cache: Path | None, everything
     They can be built again at any time.
     """
     from auroramon.assemble import bundle_of
+    from auroramon.backends.engine_files import remove_file
 
     settings = _settings(config, path, cache)
     folder, bundle = _cache(settings), bundle_of(settings)
     removed = 0
+    if not folder.folder.exists():
+        click.echo(f"there is no {folder.folder}", err=True)
+        return 0
     with folder.building():
         for entry in folder.entries():
             why = "asked for" if everything else _useless(folder, entry, bundle)
@@ -288,11 +295,10 @@ def clean(config: Path | None, path: Path | None, cache: Path | None, everything
                 folder.remove(entry.path.stem)
                 click.echo(f"{entry.path.stem}: {why}")
                 removed += 1
-        for left in folder.leftovers():
-            if everything or left.suffix != ".timings":
-                left.unlink(missing_ok=True)
-                click.echo(f"{left.name}: belongs to no engine")
-                removed += 1
+        for left in folder.leftovers() + (folder.all_timings() if everything else []):
+            remove_file(left)
+            click.echo(f"{left.name}: belongs to no engine")
+            removed += 1
     click.echo(f"{removed} removed from {folder.folder}", err=True)
     return 0
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import os
 import resource
 import threading
 from dataclasses import replace
@@ -25,7 +26,9 @@ from tests.backends.tiny_model import SIZE, make_parts
 
 
 def test_an_engine_is_built_once_proven_and_found_again(shop: EngineShop, runtime: ProcessorRuntime) -> None:
-    assert shop.ready(CARD) == Unready("no engine for this GPU: there is none yet", final=False)
+    assert shop.ready(CARD) == Unready(
+        "no engine for this GPU: none was built yet (sm89, fp16, tensorrt_rtx)", final=False
+    )
     first = shop.obtain(CARD)
     assert first.verified
     assert first.trial is not None
@@ -55,7 +58,6 @@ def test_the_plan_is_the_library_s_own_and_the_manifest_stands_beside_it(shop: E
     [
         (replace(CARD, driver="560.35"), "1.0", "driver 550.54 instead of 560.35"),
         (replace(CARD, name="Other RTX"), "1.0", "GPU Pretend RTX instead of Other RTX"),
-        (replace(CARD, capability="sm120"), "1.0", "compute capability sm89 instead of sm120"),
         (CARD, "1.1", "version 1.0 instead of 1.1"),
     ],
 )
@@ -70,6 +72,61 @@ def test_what_an_engine_depends_on_has_changed_so_it_is_built_anew_and_the_reaso
     assert shop.obtain(card).verified
     assert said in caplog.text
     assert changed.built == [card.capability]
+
+
+def test_what_is_wrong_with_another_engine_is_no_reason_to_build_this_one(
+    make_shop: MakeShop, cache: EngineCache
+) -> None:
+    """Three broken neighbours: another precision, another card, and a file that is nobody's."""
+    int8 = make_shop(precision="int8").obtain(CARD)
+    (cache.folder / int8.plan).write_bytes(b"cut")
+    away = make_shop(runtime=ProcessorRuntime(has=None))
+    elsewhere = away.build(away.key(None, "sm120"), None)
+    (cache.folder / elsewhere.plan).with_suffix(".json").write_text("{}")
+    (cache.folder / "aaa.json").write_text("no manifest")
+    assert make_shop().ready(CARD) == Unready(
+        "no engine for this GPU: none was built yet (sm89, fp16, tensorrt_rtx)", final=False
+    )
+    assert "3 bytes instead of" in str(make_shop(precision="int8").ready(CARD))
+
+
+@pytest.mark.parametrize("ahead", [False, True])
+def test_what_is_wrong_with_the_engine_that_is_wanted_is_told(
+    make_shop: MakeShop, cache: EngineCache, caplog: pytest.LogCaptureFixture, ahead: bool
+) -> None:
+    shop = make_shop()
+    other = make_shop(runtime=ProcessorRuntime(has=replace(CARD, driver="1")))
+    other.build(other.key(replace(CARD, driver="1")), None)  # a whole neighbour, one driver older
+    away = make_shop(runtime=ProcessorRuntime(has=None))
+    manifest = away.build(away.key(None, "sm89"), None) if ahead else shop.build(shop.key(CARD), CARD)
+    (cache.folder / manifest.plan).with_suffix(".json").write_text("{}")
+    ready = shop.ready(CARD)
+    assert isinstance(ready, Unready)
+    assert f"{Path(manifest.plan).stem}.json is no manifest of an engine" in ready.why
+    caplog.set_level("INFO")
+    shop.build(shop.key(CARD), CARD)
+    assert "is no manifest of an engine" in caplog.text
+
+
+def test_a_folder_that_cannot_be_read_is_not_an_empty_one(shop: EngineShop, cache: EngineCache) -> None:
+    assert cache.entries() == []
+    cache.folder.parent.mkdir(parents=True)
+    cache.folder.write_text("a file where the folder should be")
+    with pytest.raises(EngineError, match=r"engines cannot be read \(Not a directory\): let this user read it"):
+        cache.entries()
+    with pytest.raises(EngineError, match="cannot be read"):
+        shop.ready(CARD)
+
+
+def test_a_manifest_that_cannot_be_read_is_not_called_none(shop: EngineShop, cache: EngineCache) -> None:
+    manifest = shop.obtain(CARD)
+    path = (cache.folder / manifest.plan).with_suffix(".json")
+    with pytest.raises(EngineError, match=r"engines cannot be read \(Is a directory\)"):
+        read_manifest(path.parent)
+    if os.geteuid() != 0:
+        path.chmod(0)
+        (entry,) = cache.entries()
+        assert entry.problem.startswith(f"{path} cannot be read (Permission denied)")
 
 
 def test_a_changed_model_gets_an_engine_of_its_own(make_shop: MakeShop, tmp_path: Path) -> None:
@@ -227,11 +284,68 @@ def test_the_cache_is_bounded_and_keeps_what_was_used_last(make_shop: MakeShop, 
     cards = [replace(CARD, driver=driver) for driver in drivers]
     first, second = (make_shop(runtime=ProcessorRuntime(has=card)).obtain(card) for card in cards[:2])
     cache.plan(first)  # used after the second was built
-    small = EngineCache(cache.folder, most_bytes=2 * first.size + 100)
+    small = EngineCache(cache.folder, most_bytes=sum(path.stat().st_size for path in cache.folder.iterdir()))
     shop = replace(make_shop(runtime=ProcessorRuntime(has=cards[2])), cache=small)
     third = shop.build(shop.key(cards[2]), cards[2])
     assert {entry.manifest for entry in cache.entries()} == {first, third}
     assert not (cache.folder / second.plan).exists()
+
+
+def test_everything_in_the_folder_counts_and_what_is_broken_goes_first(make_shop: MakeShop, cache: EngineCache) -> None:
+    cards = [replace(CARD, driver=driver) for driver in ("1", "2", "3")]
+    first, second = (make_shop(runtime=ProcessorRuntime(has=card)).obtain(card) for card in cards[:2])
+    (cache.folder / second.plan).write_bytes(b"cut")  # used last, and of no use
+    old = cache.folder / "tensorrt-10.7.0-sm75.timings"
+    old.write_bytes(b"t" * 10_000)
+    os.utime(old, ns=(0, 0))
+    (cache.folder / "notes.txt").write_text("a person's own")
+    together = sum(path.stat().st_size for path in cache.folder.iterdir())
+    shop = make_shop(runtime=ProcessorRuntime(has=cards[2]))
+    replace(shop, cache=EngineCache(cache.folder, together)).build(shop.key(cards[2]), cards[2])
+    assert not (cache.folder / second.plan).with_suffix(".json").exists()
+    assert not (cache.folder / second.plan).with_suffix(".kernels").exists()
+    assert cache.plan(first)
+    assert not old.exists()
+    assert (cache.folder / "notes.txt").exists()
+    assert sum(path.stat().st_size for path in cache.folder.iterdir()) <= together
+
+
+def test_kernels_compiled_on_the_card_count_too(make_shop: MakeShop, cache: EngineCache) -> None:
+    cards = [replace(CARD, driver=driver) for driver in ("1", "2")]
+    first = make_shop(runtime=ProcessorRuntime(has=cards[0])).obtain(cards[0])
+    shop = make_shop(runtime=ProcessorRuntime(has=cards[1]))
+    second = shop.build(shop.key(cards[1]), cards[1])
+    small = sum(path.stat().st_size for path in cache.folder.iterdir()) + 5  # less than the kernels
+    replace(shop, cache=EngineCache(cache.folder, small)).prove(second, cards[1])
+    assert [entry.manifest.plan for entry in cache.entries() if entry.manifest] == [second.plan]
+    assert not (cache.folder / first.plan).exists()
+
+
+def test_what_killed_builds_left_is_removed_by_the_next_one_and_not_while_it_waits(
+    make_shop: MakeShop, cache: EngineCache
+) -> None:
+    shop = make_shop()
+    other = replace(CARD, driver="1")
+    manifest = shop.build(shop.key(other), other)
+    stem = "tiny-1-sm75-int8-tensorrt_rtx-0123456789abcdef"
+    left = [cache.folder / name for name in (f".{stem}.plan.x1y2.new", f"{stem}.plan", f"{stem}.kernels")]
+    left.append(cache.folder / f"{stem.replace('sm75', 'sm86')}.json")
+    kept = [cache.folder / name for name in ("mine.plan", "mine.json", "tensorrt-10.7-sm75.timings")]
+    for path in left + kept:
+        path.write_bytes(b"half")
+    seen: list[bool] = []
+    slow = ProcessorRuntime(while_building=lambda: seen.extend(path.exists() for path in left))
+    with cache.building():  # a build that runs: these may be its files
+        waiting = threading.Thread(target=lambda: make_shop(runtime=slow).build(shop.key(CARD), CARD))
+        waiting.start()
+        waiting.join(0.2)
+        assert waiting.is_alive()
+        assert all(path.exists() for path in left)
+    waiting.join(30)
+    assert seen == [True] * 4
+    assert [path.name for path in left if path.exists()] == []
+    assert all(path.exists() for path in kept)
+    assert cache.plan(manifest)
 
 
 def test_a_target_that_the_library_does_not_know_is_refused(shop: EngineShop) -> None:

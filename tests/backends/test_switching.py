@@ -94,7 +94,7 @@ def test_a_build_that_came_to_nothing_leaves_onnx_at_work_and_says_why(
     tiny: ModelBundle, onnx: Callable[[], Backend], caplog: pytest.LogCaptureFixture
 ) -> None:
     def never() -> Backend:
-        raise EngineError("no engine for this GPU: there is none yet")
+        raise EngineError("no engine for this GPU: none was built yet")
 
     build = Ending()
     backend = SwitchingBackend(never, onnx, build)

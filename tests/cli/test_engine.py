@@ -131,6 +131,31 @@ def test_clean_removes_what_is_of_no_use_and_nothing_else(
     assert sorted(path.name for path in plan.parent.iterdir()) == ["build.lock", "notes.txt"]
 
 
+def test_clean_makes_no_folder(auroramon: Command, tiny: ModelBundle, tmp_path: Path) -> None:
+    said = auroramon("engine", "clean", "--model", tiny.folder, "--cache", tmp_path / "nowhere")
+    assert (said.code, said.out) == (0, "")
+    assert f"there is no {tmp_path}/nowhere/engines" in said.err
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_a_folder_that_cannot_be_read_is_a_failure_and_not_an_empty_one(
+    auroramon: Command, tiny: ModelBundle, tmp_path: Path
+) -> None:
+    (tmp_path / "odd").mkdir()
+    (tmp_path / "odd/engines").write_text("a file where the folder should be")
+    for words in (("list",), ("list", "--json"), ("verify",), ("clean",)):
+        model = () if words[0] == "list" else ("--model", tiny.folder)
+        said = auroramon("engine", *words, *model, "--cache", tmp_path / "odd")
+        assert (said.code, said.out) == (1, ""), words
+        assert f"{tmp_path}/odd/engines cannot be" in said.err, words
+        assert said.err.count("\n") == 1
+
+
+def test_a_target_may_be_written_in_capitals(auroramon: Command, tiny: ModelBundle, plan: Path) -> None:
+    said = auroramon("engine", "build", "--target", "SM89", "--model", tiny.folder, *RTX)
+    assert (said.code, said.out.strip()) == (0, str(plan)), said.err
+
+
 def test_clean_all_removes_every_engine(auroramon: Command, tiny: ModelBundle, plan: Path) -> None:
     assert plan.stem in auroramon("engine", "clean", "--all", "--model", tiny.folder).out
     assert not plan.exists()
