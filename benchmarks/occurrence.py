@@ -120,9 +120,10 @@ def _part(
         )  # fmt: skip
         conn.execute(
             text(f"""INSERT INTO frames (file_id, frame_index, camera_id, channel_id, time_utc, twin, time_source,
-                     night, sun) {series(sqlite, frames)}
+                     night, sun, moon, moon_phase) {series(sqlite, frames)}
                      SELECT :file + i / {PER_FILE} + 1, i % {PER_FILE}, :camera, 1, {when}, 0, 0,
-                     {night} + i / {layout.per_night}, -2000 FROM n"""),
+                     {night} + i / {layout.per_night}, -2000, i % {layout.per_night} * 6000 / {layout.per_night} - 3000,
+                     ({night} + i / {layout.per_night}) % 30 * 333 FROM n"""),
             values,
         )  # fmt: skip
         conn.execute(

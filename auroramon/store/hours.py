@@ -1,4 +1,6 @@
-"""The frames of each hour, counted by label and kept: what makes the occurrence views quick at any size.
+"""The frames of each hour, counted and kept: what makes the occurrence views quick at any size.
+
+`hours` counts them by label, beside what was expected; `hour_kinds` also by Moon and by why a frame is unknown.
 
 Whoever changes what a frame is said to show makes its hour `due`, in the same transaction. The views themselves count
 the frames of an hour that is due, and take what is kept of every other. So their numbers are right at any moment,
@@ -7,12 +9,13 @@ whatever is killed, and `count_due` only makes them quick again.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
-from sqlalchemy import Connection, Row, select, text, update
+from sqlalchemy import Connection, delete, insert, select, text, update
 
-from auroramon.store.schema import COUNTS, LABEL_CODES, hours
+from auroramon.store.schema import COUNTS, LABEL_CODES, hour_kinds, hours
+from auroramon.types import UNKNOWN
 
 FRAMES_AT_ONCE = 2000
 """Frames counted in one transaction, which other writers wait for: some milliseconds."""
@@ -91,9 +94,20 @@ def count_due(conn: Connection, before: int | None) -> int:
 
 def _count(conn: Connection, key: Mapping[str, int]) -> int:
     """Count the frames of an hour, and keep it."""
-    found: Row[Any] = conn.execute(_COUNT, {**key, "since": key["hour"] * 3600.0}).one()
-    conn.execute(_KEEP, {**found._mapping, **key})
-    return int(found.total)
+    counts: Counter[str] = Counter(dict.fromkeys((*COUNTS, "total", "dark"), 0))
+    kinds = []
+    for row in conn.execute(_COUNT[conn.dialect.name], {**key, "since": key["hour"] * 3600.0}):
+        counts[_COLUMNS.get(row.label_id, "other")] += row.frames
+        counts["total"] += row.frames
+        counts["dark"] += row.dark
+        kinds.append({"moon": row.moon, "label_id": row.label_id, "why": row.why, "frames": row.frames})
+    where = [hour_kinds.c[column] == key[column.removesuffix("_id")] for column in ("camera_id", "night", "hour")]
+    conn.execute(delete(hour_kinds).where(*where))
+    if kinds:
+        own = {"camera_id": key["camera"], "night": key["night"], "hour": key["hour"]}
+        conn.execute(insert(hour_kinds), [{**own, **kind} for kind in kinds])
+    conn.execute(_KEEP, {**counts, **key})
+    return counts["total"]
 
 
 def label_sums(column: str) -> str:
@@ -104,15 +118,42 @@ def label_sums(column: str) -> str:
     return ", ".join(counted)
 
 
-_COUNT = text(
-    f"SELECT {label_sums('q.label_id')}, COUNT(*) AS total, "  # noqa: S608 (our own names)
-    "COALESCE(SUM(CASE WHEN q.sun < y.sun_below THEN 1 ELSE 0 END), 0) AS dark, "
-    "(SELECT sun_below FROM expected WHERE camera_id = :camera AND night = :night AND hour = :hour) AS sun_below "
-    "FROM current_codes AS q "
-    "LEFT JOIN expected AS y ON y.camera_id = q.camera_id AND y.night = q.night AND y.hour = :hour "
-    "WHERE q.camera_id = :camera AND q.night = :night AND q.time_utc >= :since AND q.time_utc < :since + 3600"
-)
+def kind_sql(sqlite: bool) -> tuple[str, str]:
+    """Give the SQL for what the Moon did while a frame `q` of current_codes was taken, and for why it is unknown."""
+    moon = (
+        "CASE WHEN q.moon IS NULL THEN 0 WHEN q.moon < 0 THEN 1 WHEN q.moon_phase < 2500 THEN 2 "
+        "WHEN q.moon_phase < 7500 THEN 3 ELSE 4 END"
+    )
+    # A gate's reason names its kind before a colon; the model's own has a number instead.
+    colon, before = (
+        ("instr(q.reason, ':')", "substr(q.reason, 1, instr(q.reason, ':') - 1)")
+        if sqlite
+        else ("strpos(q.reason, ':')", "split_part(q.reason, ':', 1)")
+    )
+    why = (
+        f"CASE WHEN q.label_id <> {LABEL_CODES[UNKNOWN]} THEN '' WHEN q.review_id IS NOT NULL THEN 'a person says so' "
+        f"WHEN substr(q.reason, 1, 8) = 'distance' THEN 'unlike every class' WHEN {colon} > 0 THEN {before} "
+        "ELSE COALESCE(q.reason, '') END"
+    )
+    return moon, why
+
+
+def _count_sql(sqlite: bool) -> str:
+    moon, why = kind_sql(sqlite)
+    return (
+        f"SELECT {moon} AS moon, q.label_id, {why} AS why, COUNT(*) AS frames, "  # noqa: S608 (our own names)
+        "COALESCE(SUM(CASE WHEN q.sun < y.sun_below THEN 1 ELSE 0 END), 0) AS dark "
+        "FROM current_codes AS q "
+        "LEFT JOIN expected AS y ON y.camera_id = q.camera_id AND y.night = q.night AND y.hour = :hour "
+        "WHERE q.camera_id = :camera AND q.night = :night AND q.time_utc >= :since AND q.time_utc < :since + 3600 "
+        "GROUP BY 1, 2, 3"
+    )
+
+
+_COLUMNS = {code: name for name, code in LABEL_CODES.items()}
+_COUNT = {dialect: text(_count_sql(dialect == "sqlite")) for dialect in ("sqlite", "postgresql")}
 _KEEP = text(
-    f"UPDATE hours SET due = 0, {', '.join(f'{name} = :{name}' for name in (*COUNTS, 'total', 'dark', 'sun_below'))} "  # noqa: S608
+    f"UPDATE hours SET due = 0, {', '.join(f'{name} = :{name}' for name in (*COUNTS, 'total', 'dark'))}, "  # noqa: S608
+    "sun_below = (SELECT sun_below FROM expected WHERE camera_id = :camera AND night = :night AND hour = :hour) "
     f"WHERE {_KEY}"
 )

@@ -19,6 +19,7 @@ from auroramon.store.schema import (
     expected,
     files,
     frames,
+    hour_kinds,
     hours,
     labels,
     metadata,
@@ -28,8 +29,8 @@ from auroramon.store.schema import (
 )
 
 _CHANGED = (account, cameras, event_nights, expected, files, hours, models, nights, runs)
-_TAKEN_BACK = (duplicates, embeddings, events, frames, labels)
-"""Rows of a file that was rewritten, or of a night that is derived anew. A person's words are in neither list."""
+_TAKEN_BACK = (duplicates, embeddings, events, frames, hour_kinds, labels)
+"""Rows of a file that was rewritten, or of what is derived anew. A person's words are in neither list."""
 
 
 def role_sql(writer: str, reader: str) -> str:

@@ -27,7 +27,7 @@ from sqlalchemy import (
 
 from auroramon.types import LABELS, UNKNOWN
 
-REVISION = "0004"
+REVISION = "0005"
 """The newest migration. A database that says otherwise is upgraded, or refused if this is unknown to it."""
 
 PENDING, LABELLED, SKIPPED, QUARANTINED = 0, 1, 2, 3
@@ -39,6 +39,9 @@ LABEL_CODES = {name: code for code, name in enumerate((*LABELS, UNKNOWN), start=
 
 COUNTS = (*LABEL_CODES, "other")
 """What the frames of an hour are counted by; `other` counts labels that only some other model knows."""
+
+MOONS = ("no position", "Moon down", "up, below 1/4", "up, 1/4 to 3/4", "up, above 3/4")
+"""What the Moon did while a frame was taken, by code: its altitude, and how much of its disc was lit."""
 
 metadata = MetaData()
 
@@ -270,6 +273,20 @@ Index(
     hours.c.hour,
     sqlite_where=text("due = 1"),
     postgresql_where=text("due = 1"),
+)
+
+hour_kinds = Table(
+    "hour_kinds",  # the frames of an hour that is not due, by more than its label; of one that is, nothing can be said
+    metadata,
+    Column("camera_id", Integer, primary_key=True, autoincrement=False),
+    Column("night", Integer, primary_key=True, autoincrement=False),
+    Column("hour", Integer, primary_key=True, autoincrement=False),
+    Column("moon", SmallInteger, primary_key=True, autoincrement=False),  # of MOONS
+    Column("label_id", Integer, ForeignKey("label_names.id"), primary_key=True, autoincrement=False),
+    Column("why", Text, primary_key=True),  # of a frame that is `unknown`: the kind of reason; else empty
+    Column("frames", Integer, nullable=False),
+    ForeignKeyConstraint(["camera_id", "night", "hour"], ["hours.camera_id", "hours.night", "hours.hour"]),
+    **_CLUSTERED,
 )
 
 account = Table(

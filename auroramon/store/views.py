@@ -5,8 +5,8 @@ Views hold nothing, so they are not part of the migrations: each upgrade drops t
 
 from __future__ import annotations
 
-from auroramon.store.hours import label_sums
-from auroramon.store.schema import COUNTS, SOURCES, TIME_SOURCES
+from auroramon.store.hours import kind_sql, label_sums
+from auroramon.store.schema import COUNTS, MOONS, SOURCES, TIME_SOURCES
 from auroramon.types import AURORA_LABELS
 
 # What a frame is now: a person's newest word, else that of the model promoted last among those that labelled it, else
@@ -102,6 +102,26 @@ FROM occurrence_parts AS p
 GROUP BY p.camera, {by}
 """
 
+# The same frames by more than their label; those of hours that are due one by one, and SQLite goes from these to them.
+_KINDS = """
+CREATE VIEW occurrence_kinds AS
+SELECT c.name AS camera, {night_kept} AS night, k.hour * {second} AS hour_utc, k.moon AS moon_code, {moon_kept} AS moon,
+       n.name AS label, k.why, k.frames
+FROM hour_kinds AS k
+JOIN hours AS h ON h.camera_id = k.camera_id AND h.night = k.night AND h.hour = k.hour AND h.due = 0
+JOIN cameras AS c ON c.id = k.camera_id
+JOIN label_names AS n ON n.id = k.label_id
+UNION ALL
+SELECT c.name, {night_due}, e.hour * {second}, {moon}, {moon_due}, n.name, {why}, 1
+FROM hours AS e
+CROSS JOIN current_codes AS q
+JOIN cameras AS c ON c.id = e.camera_id
+JOIN label_names AS n ON n.id = q.label_id
+WHERE e.due = 1 AND q.camera_id = e.camera_id AND q.night = e.night
+  AND q.time_utc >= e.hour * CAST(3600 AS DOUBLE PRECISION)
+  AND q.time_utc < (e.hour + 1) * CAST(3600 AS DOUBLE PRECISION)
+"""
+
 _FILES = """
 CREATE VIEW file_states AS
 SELECT d.path || f.name AS path,
@@ -138,6 +158,7 @@ NAMES = (
     "file_states",
     "occurrence_hourly",
     "occurrence_nightly",
+    "occurrence_kinds",
     "occurrence_parts",
     "labels_current",
     "current_codes",
@@ -154,6 +175,7 @@ def statements(dialect: str) -> list[str]:
         _parts_view(sqlite),
         _occurrence_view("occurrence_hourly", f"{_hour_iso(sqlite)} AS hour, p.hour * 3600 AS hour_utc", "p.hour"),
         _occurrence_view("occurrence_nightly", f"{night_iso(sqlite, 'p.night')} AS night", "p.night"),
+        _kinds_view(sqlite),
         _FILES,
         _EVENTS.format(
             night=night_iso(sqlite, "e.night"), begun=time_iso(sqlite, "e.begun"), ended=time_iso(sqlite, "e.ended")
@@ -207,6 +229,20 @@ def _parts_view(sqlite: bool) -> str:
         dark=now("dark"),
         # A whole hour at a cadence of a third of a second is 10800 frames, not 10799.99999.
         expected=f"CAST({'x.frames + 0.000001' if sqlite else 'FLOOR(x.frames + 0.000001)'} AS INTEGER)",
+    )
+
+
+def _kinds_view(sqlite: bool) -> str:
+    moon, why = kind_sql(sqlite)
+    codes = {name: code for code, name in enumerate(MOONS)}
+    return _KINDS.format(
+        night_kept=night_iso(sqlite, "k.night"),
+        night_due=night_iso(sqlite, "e.night"),
+        second="3600" if sqlite else "CAST(3600 AS BIGINT)",
+        moon=moon,
+        why=why,
+        moon_kept=_cases("k.moon", codes),
+        moon_due=_cases(f"({moon})", codes),
     )
 
 

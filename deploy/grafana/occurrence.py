@@ -139,7 +139,7 @@ def _tables(words: sql.Words) -> Sequence[Sequence[Panel]]:
         (
             Panel(
                 "table", "Why frames are unknown", "What gates and model refused, by kind of reason.",
-                [Query(sql.refused(words), table=True)], 12, 7, decimals=0, no_value="none", options=TABLE,
+                [Query(sql.refused(), table=True)], 12, 7, decimals=0, no_value="none", options=TABLE,
                 colour_by="fixed", steps=(Step(None, "#CCCCDC"),), custom={"align": "auto"},
             ),
             Panel(

@@ -16,20 +16,12 @@ Dialect = Literal["sqlite", "postgresql"]
 FROM, TO = "${__from:date:seconds}", "${__to:date:seconds}"
 CAMERAS = "camera IN (${camera:sqlstring})"
 HOURS = f"{CAMERAS} AND hour_utc >= {FROM} AND hour_utc < {TO}"
-FRAMES = f"{CAMERAS} AND time_utc >= {FROM} AND time_utc < {TO}"
 COUNTS = ", ".join(f"SUM({label}) AS {label}" for label in COUNTED)
 OF_CLEAR_SKY = "100.0 * SUM(aurora) / NULLIF(SUM(aurora) + SUM(clear), 0)"
 OF_ALL = "100.0 * SUM(aurora) / NULLIF(SUM(total), 0)"
 COVERAGE = "100.0 * (SUM(expected) - SUM(missing)) / NULLIF(SUM(expected), 0)"
+_BY_MOON = f"FROM occurrence_kinds WHERE {HOURS}\nGROUP BY moon_code, moon ORDER BY moon_code"
 CHOICE = "SELECT name FROM cameras ORDER BY name"
-
-_MOON = """\
-CASE WHEN moon_altitude IS NULL THEN 'no position'
-            WHEN moon_altitude < 0 THEN 'Moon down'
-            WHEN moon_phase < 0.25 THEN 'up, below 25 %'
-            WHEN moon_phase < 0.75 THEN 'up, 25 to 75 %'
-            ELSE 'up, above 75 %' END AS \"Moon\""""
-_DARKEST_FIRST = "MIN(CASE WHEN moon_altitude < 0 THEN -1 ELSE COALESCE(moon_phase, -2) END)"
 
 
 @dataclass(frozen=True)
@@ -53,13 +45,6 @@ class Words:
     @property
     def hour_time(self) -> str:
         return "hour_utc" if self.dialect == "sqlite" else "to_timestamp(hour_utc)"
-
-    @property
-    def kind_of_reason(self) -> str:
-        """What stands before the colon of a gate's reason; the model's own has a number instead."""
-        gates = {"sqlite": "substr(reason, 1, instr(reason, ':') - 1)", "postgresql": "split_part(reason, ':', 1)"}
-        before = gates[self.dialect]
-        return f"CASE WHEN reason LIKE 'distance%' THEN 'unlike every class' ELSE {before} END"
 
     def _date(self, seconds: str) -> str:
         if self.dialect == "sqlite":
@@ -119,29 +104,23 @@ def by_month(words: Words) -> str:
 
 def by_moon() -> str:
     """Give the parts of all frames by how bright the Moon was: it hides faint aurora, and is itself a class."""
-    share = ", ".join(
-        f"100.0 * SUM(CASE WHEN label = '{label}' THEN 1 ELSE 0 END) / COUNT(*) AS {label}"
-        for label in COUNTED if label != "other"
-    )  # fmt: skip
     known = ", ".join(f"'{label}'" for label in (*LABELS, UNKNOWN))
-    return (
-        f"SELECT {_MOON},\n"
-        f"       {share},\n"
-        f"       100.0 * SUM(CASE WHEN label IN ({known}) THEN 0 ELSE 1 END) / COUNT(*) AS other\n"
-        f"FROM labels_current WHERE {FRAMES}\n"
-        f"GROUP BY 1 ORDER BY {_DARKEST_FIRST}"
-    )
+    tests = {label: f"label = '{label}'" for label in COUNTED} | {"other": f"label NOT IN ({known})"}
+    share = ",\n       ".join(
+        f"100.0 * SUM(CASE WHEN {test} THEN frames ELSE 0 END) / SUM(frames) AS {label}"
+        for label, test in tests.items()
+    )  # fmt: skip
+    return f'SELECT moon AS "Moon",\n       {share}\n{_BY_MOON}'
 
 
 def rate_by_moon() -> str:
     aurora = ", ".join(f"'{label}'" for label in sorted(AURORA_LABELS))
     return (
-        f"SELECT {_MOON},\n"
-        f"       100.0 * SUM(CASE WHEN label IN ({aurora}) THEN 1 ELSE 0 END)\n"
-        f"       / NULLIF(SUM(CASE WHEN label IN ({aurora}, 'clear') THEN 1 ELSE 0 END), 0)"
+        'SELECT moon AS "Moon",\n'
+        f"       100.0 * SUM(CASE WHEN label IN ({aurora}) THEN frames ELSE 0 END)\n"
+        f"       / NULLIF(SUM(CASE WHEN label IN ({aurora}, 'clear') THEN frames ELSE 0 END), 0)"
         ' AS "aurora of clear sky"\n'
-        f"FROM labels_current WHERE {FRAMES}\n"
-        f"GROUP BY 1 ORDER BY {_DARKEST_FIRST}"
+        f"{_BY_MOON}"
     )
 
 
@@ -161,11 +140,11 @@ def by_hour(words: Words) -> str:
     )
 
 
-def refused(words: Words) -> str:
+def refused() -> str:
     return (
-        f'SELECT camera, {words.kind_of_reason} AS "why", COUNT(*) AS frames\n'
-        f"FROM labels_current WHERE {FRAMES} AND label = '{UNKNOWN}'\n"
-        "GROUP BY 1, 2 ORDER BY COUNT(*) DESC"
+        "SELECT camera, why, CAST(SUM(frames) AS BIGINT) AS frames\n"
+        f"FROM occurrence_kinds WHERE {HOURS} AND label = '{UNKNOWN}'\n"
+        "GROUP BY camera, why ORDER BY SUM(frames) DESC"
     )
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
+from collections import Counter
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,7 @@ from tests.store.station import NOW, Station, labelled, model_row, record, stat
 LABELS = ("arc", "diffuse", "clear", "cloudy", "unknown", "airglow")
 MINUTES = st.lists(st.integers(0, 300), min_size=1, max_size=4, unique=True)
 FILES = 4
+REASONS = ("flat: one value, 7", "distance 4.2 > 3.1", "daylight: the Sun at 3.0\u00b0", "no light", "")
 MODELS = ("oath-1", "oath-2", "oath-3")
 
 
@@ -63,6 +66,38 @@ def parts(store: Store) -> list[tuple[Any, ...]]:
     return [tuple(row) for row in rows]
 
 
+def kinds(store: Store) -> list[tuple[Any, ...]]:
+    with store._db.reading() as conn:
+        rows = conn.execute(
+            text("SELECT camera, night, hour_utc, moon, label, why, CAST(SUM(frames) AS INTEGER) FROM occurrence_kinds"
+                 " GROUP BY camera, night, hour_utc, moon, label, why")
+        ).all()  # fmt: skip
+    return sorted(tuple(row) for row in rows)
+
+
+def kinds_of_labels(store: Store) -> list[tuple[Any, ...]]:
+    """Count the rows of `labels_current`, which knows nothing of hours, by what a person reads in them."""
+    counts: Counter[tuple[Any, ...]] = Counter()
+    with store._db.reading() as conn:
+        rows = conn.execute(
+            text("SELECT camera, night, time_utc, moon_altitude AS up, moon_phase AS lit, label, reason, reviewer"
+                 " FROM labels_current")
+        ).all()  # fmt: skip
+    for row in rows:
+        if row.up is None:
+            moon = "no position"
+        elif row.up < 0:
+            moon = "Moon down"
+        else:
+            moon = "up, " + ("below 1/4" if row.lit < 0.25 else "1/4 to 3/4" if row.lit < 0.75 else "above 3/4")
+        why = ""
+        if row.label == "unknown":
+            kind = "unlike every class" if row.reason.startswith("distance ") else row.reason.partition(":")[0]
+            why = "a person says so" if row.reviewer else kind
+        counts[row.camera, row.night, hour_of(row.time_utc) * 3600, moon, row.label, why] += 1
+    return sorted((*key, number) for key, number in counts.items())
+
+
 class AnyChange(RuleBasedStateMachine):
     """Everything that can change what a frame is said to show, and counts that are taken at any moment."""
 
@@ -86,9 +121,15 @@ class AnyChange(RuleBasedStateMachine):
         label=st.sampled_from(LABELS),
         model=st.sampled_from(range(len(MODELS))),
         sun=st.sampled_from((-7.0, -7.0, -3.0, None)),
+        moon=st.sampled_from((-0.01, 0.0, 12.0, None)),
+        lit=st.sampled_from((0.1, 0.25, 0.7499, 0.75, 1.0)),
+        reason=st.sampled_from(REASONS),
         grown=st.booleans(),
     )
-    def commit(self, number: int, minutes: list[int], label: str, model: int, sun: float | None, grown: bool) -> None:
+    def commit(
+        self, number: int, minutes: list[int], label: str, model: int, sun: float | None, moon: float | None,
+        lit: float, reason: str, grown: bool,
+    ) -> None:  # fmt: skip
         file = self.files[number]
         if grown:
             file = self.files[number] = stat(f"{number}.pgm", size=file.size + 1, mtime=number)
@@ -96,6 +137,15 @@ class AnyChange(RuleBasedStateMachine):
         frames = [
             record(file.path, index, NOW + timedelta(minutes=minute), label=label, camera=camera, sun=sun)
             for index, minute in enumerate(minutes)
+        ]
+        frames = [
+            replace(
+                frame,
+                moon_altitude=moon,
+                moon_phase=None if moon is None else lit,
+                classification=replace(frame.classification, reason=reason if label == "unknown" else ""),
+            )
+            for frame in frames
         ]
         self.store.claim_files(self.station.run, [file], self.now)
         self.station.commit(labelled(file, *frames), model=self.models[model], now=self.now)
@@ -157,6 +207,7 @@ class AnyChange(RuleBasedStateMachine):
     @invariant()
     def views_say_what_counting_gives(self) -> None:
         assert parts(self.store) == reference(self.store)
+        assert kinds(self.store) == kinds_of_labels(self.store)
 
     def teardown(self) -> None:
         self.store.close()
