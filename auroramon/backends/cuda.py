@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from auroramon.errors import CardLostError, MissingPartError, NoCardError, Unusa
 DRIVER_LIBRARY = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
 DRIVER_FILE = Path("/proc/driver/nvidia/version")
 NON_BLOCKING = 1  # cudaStreamNonBlocking: waits for no other stream
+OLDEST_DRIVER = {12: "525", 13: "580"}
+"""Series of the driver that libraries of a CUDA version need, by NVIDIA's "CUDA Compatibility"."""
 
 
 def cuda_runtime() -> Any:
@@ -37,8 +40,12 @@ def cuda_runtime() -> Any:
     return runtime
 
 
-def first_card() -> Card:
+def first_card(cuda: Any = None, load: Callable[[str], object] = ctypes.CDLL) -> Card:
     """Give the card that CUDA calls number 0; CUDA_VISIBLE_DEVICES chooses another.
+
+    Args:
+        cuda: the module of CUDA's runtime; None takes the installed one, after the driver was found.
+        load: loads a library by its name, or raises OSError.
 
     Raises:
         NoCardError: there is no driver.
@@ -46,17 +53,13 @@ def first_card() -> Card:
         MissingPartError: the bindings are not installed.
     """
     try:
-        ctypes.CDLL(DRIVER_LIBRARY)  # costs nothing, where the bindings cost a tenth of a second
+        load(DRIVER_LIBRARY)  # costs nothing, where the bindings cost a tenth of a second
     except OSError:
         raise NoCardError(f"no NVIDIA driver is loaded ({DRIVER_LIBRARY} is not found)") from None
-    cuda = cuda_runtime()
+    cuda = cuda_runtime() if cuda is None else cuda
     error, count = cuda.cudaGetDeviceCount()
     if error == cuda.cudaError_t.cudaErrorInsufficientDriver:
-        _, wanted = cuda.cudaRuntimeGetVersion()
-        _, has = cuda.cudaDriverGetVersion()
-        raise UnusableCardError(
-            f"the NVIDIA driver is for CUDA {_dotted(has)}, and {_dotted(wanted)} is needed: update it"
-        )
+        raise UnusableCardError(_too_old(cuda))
     if error != cuda.cudaError_t.cudaSuccess or not count:
         said = "" if error == cuda.cudaError_t.cudaSuccess else f" ({_said(cuda, error)})"
         raise UnusableCardError(f"the NVIDIA driver shows no GPU{said}")
@@ -71,14 +74,14 @@ def first_card() -> Card:
     )
 
 
-def check(result: Any) -> Any:
+def check(result: Any, cuda: Any = None) -> Any:
     """Give what a call of CUDA gave, without its error code.
 
     Raises:
         CardLostError: the call failed.
     """
     error, *values = result
-    cuda = cuda_runtime()
+    cuda = cuda_runtime() if cuda is None else cuda
     if error != cuda.cudaError_t.cudaSuccess:
         raise CardLostError(f"the GPU failed: {_said(cuda, error)}")
     return values[0] if len(values) == 1 else tuple(values)
@@ -87,23 +90,33 @@ def check(result: Any) -> Any:
 class Lane:
     """A stream with memory on the card for one batch: what one thread needs."""
 
-    def __init__(self, sizes: dict[str, int]) -> None:
+    def __init__(self, sizes: dict[str, int], cuda: Any = None) -> None:
         """Take the memory.
 
         Args:
             sizes: bytes on the card, by tensor.
+            cuda: the module of CUDA's runtime; None takes the installed one.
 
         Raises:
-            CardLostError: the card has not so much memory left, or fails.
+            CardLostError: the card has not so much memory left, or fails; what was taken until then is given back.
         """
-        self._cuda = cuda_runtime()
-        self.stream = check(self._cuda.cudaStreamCreateWithFlags(NON_BLOCKING))
-        self.addresses = {name: int(check(self._cuda.cudaMalloc(size))) for name, size in sizes.items()}
+        self._cuda = cuda_runtime() if cuda is None else cuda
+        self.stream = self._check(self._cuda.cudaStreamCreateWithFlags(NON_BLOCKING))
+        self.addresses: dict[str, int] = {}
+        try:
+            for name, size in sizes.items():
+                self.addresses[name] = int(self._check(self._cuda.cudaMalloc(size)))
+        except CardLostError:
+            self.close()
+            raise
+
+    def _check(self, result: Any) -> Any:
+        return check(result, self._cuda)
 
     def send(self, name: str, values: NDArray[Any]) -> None:
         """Begin to copy an array to the card; it must be contiguous, and live until `wait` returns."""
         kind = self._cuda.cudaMemcpyKind.cudaMemcpyHostToDevice
-        check(self._cuda.cudaMemcpyAsync(
+        self._check(self._cuda.cudaMemcpyAsync(
             self.addresses[name], values.ctypes.data, values.nbytes, kind, self.stream
         ))  # fmt: skip
 
@@ -111,7 +124,7 @@ class Lane:
         """Begin to copy an array from the card; it holds nothing until `wait` returned."""
         values = np.empty(shape, dtype=np.float32)
         kind = self._cuda.cudaMemcpyKind.cudaMemcpyDeviceToHost
-        check(self._cuda.cudaMemcpyAsync(
+        self._check(self._cuda.cudaMemcpyAsync(
             values.ctypes.data, self.addresses[name], values.nbytes, kind, self.stream
         ))  # fmt: skip
         return values
@@ -122,12 +135,13 @@ class Lane:
         Raises:
             CardLostError: something of it failed.
         """
-        check(self._cuda.cudaStreamSynchronize(self.stream))
+        self._check(self._cuda.cudaStreamSynchronize(self.stream))
 
     def close(self) -> None:
         """Give the memory back; a card that is lost has none to give."""
         for address in self.addresses.values():
             self._cuda.cudaFree(address)
+        self.addresses.clear()
         self._cuda.cudaStreamDestroy(self.stream)
 
 
@@ -142,7 +156,19 @@ def _driver_version(cuda: Any) -> str:
         found = re.search(r"Kernel Module.*?\s(\d+\.[\d.]+)\s", DRIVER_FILE.read_text())
     except OSError:  # under Windows's Linux there is no such file
         found = None
-    return found[1] if found else f"CUDA {_dotted(check(cuda.cudaDriverGetVersion()))}"
+    return found[1] if found else f"CUDA {_dotted(check(cuda.cudaDriverGetVersion(), cuda))}"
+
+
+def _too_old(cuda: Any) -> str:
+    """Say what driver is here, and what driver CUDA's bindings need: any of their major version will do."""
+    _, newest = cuda.cudaDriverGetVersion()
+    _, bindings = cuda.cudaRuntimeGetVersion()
+    needed = bindings // 1000
+    series = f" (series {OLDEST_DRIVER[needed]} or newer)" if needed in OLDEST_DRIVER else ""
+    return (
+        f"the NVIDIA driver {_driver_version(cuda)} serves CUDA up to {_dotted(newest)}, and the libraries that are "
+        f"installed need one for CUDA {needed}{series}: update the driver, or see docs/gpu.md for older ones"
+    )
 
 
 def _dotted(version: int) -> str:
