@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path, PurePath
-from queue import Empty, Full, Queue
 
 import numpy as np
 
@@ -19,7 +17,7 @@ from auroramon.ports import StopFlag
 from auroramon.readers import read_frames, suffixes
 from auroramon.sources.arrivals import ArrivalRule, Problem, Report, printable
 from auroramon.sources.remote import look_remote, walk_remote
-from auroramon.sources.walk import named_file, walk
+from auroramon.sources.walk import Memory, named_file, walk
 from auroramon.sources.watch import Ownership, WatchedFolder, root_of
 from auroramon.times import time_of
 from auroramon.types import FileStat, RawFrame
@@ -84,14 +82,14 @@ class Archive:
     report: Report
     names: Iterable[str] = ()  # files, by name or address
 
-    def files(self, stop: StopFlag) -> Iterator[FileStat]:
-        """List the files, each with its camera where its folder says so."""
+    def files(self, stop: StopFlag, memory: Memory | None = None) -> Iterator[FileStat]:
+        """List the files, each with its camera where its folder says so; folders that `memory` recalls are not read."""
         folders = watched_folders(self.cameras, None)
         ownership = Ownership(folders)
         roots = tuple(f"{root_of(watched.folder).rstrip('/')}/" for watched in folders)
         readable = ArrivalRule(suffixes())
         for path in self.paths:
-            for found in self._below(path, stop):
+            for found in self._below(path, stop, memory):
                 camera = ownership.camera_of(found.path)
                 elsewhere = camera is None and not found.path.startswith(roots)
                 if camera is None and not (elsewhere and readable.wants(PurePath(found.path).name)):
@@ -110,12 +108,12 @@ class Archive:
                 if self.period.always or self.period.holds(self._begin(file)):
                     yield file
 
-    def _below(self, path: str, stop: StopFlag) -> Iterator[FileStat]:
+    def _below(self, path: str, stop: StopFlag, memory: Memory | None) -> Iterator[FileStat]:
         everything = ArrivalRule(patterns=("*",))  # a camera's patterns may name files of another ending
         since, until = self.period.since, self.period.until
         if is_remote(path):
             return walk_remote(path, everything, stop=stop, report=self.report, since=since, until=until)
-        return walk(path, everything, stop=stop, report=self.report, since=since, until=until)
+        return walk(path, everything, stop=stop, report=self.report, since=since, until=until, memory=memory)
 
     def _named(self, name: str) -> FileStat | None:
         if is_remote(name):
@@ -145,52 +143,3 @@ def _passed_over(path: str) -> Problem:
     shown = printable(path)
     why = "its name is that of no format that auroramon reads, or its camera's patterns leave it out"
     return Problem(shown, f"{shown} is passed over: {why}", lost=False)
-
-
-class ReadAhead:
-    """Lists in a thread of its own, so that slow storage and the count of all files do not hold up the work."""
-
-    def __init__(self, archive: Archive, stop: StopFlag) -> None:
-        self._archive = archive
-        self._stop = stop
-        self._queue: Queue[FileStat | None] = Queue(AHEAD)
-        self._failure: BaseException | None = None
-        self.listed = 0
-        self.complete = False  # the whole archive is listed, `listed` is its size
-
-    def __iter__(self) -> Iterator[FileStat]:
-        thread = threading.Thread(target=self._list, name="listing", daemon=True)
-        thread.start()
-        try:
-            while (file := self._next()) is not None:
-                yield file
-        finally:
-            thread.join(LEAVE_S)  # not for ever: it may wait for a dead mount, or for a line on standard input
-        if self._failure is not None:
-            raise self._failure
-
-    def _next(self) -> FileStat | None:
-        while not self._stop.is_set():
-            try:
-                return self._queue.get(timeout=0.5)
-            except Empty:
-                continue
-        return None
-
-    def _list(self) -> None:
-        try:
-            for file in self._archive.files(self._stop):
-                self.listed += 1
-                self._put(file)
-            self.complete = not self._stop.is_set()
-        except BaseException as error:
-            self._failure = error
-        self._put(None)
-
-    def _put(self, file: FileStat | None) -> None:
-        while not self._stop.is_set():
-            try:
-                self._queue.put(file, timeout=0.5)
-            except Full:
-                continue
-            return

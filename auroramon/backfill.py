@@ -73,6 +73,7 @@ class Backfill:
         executor: where the work is done.
         isolated: the same for files that a worker died with, one at a time.
         progress: called after each commit.
+        entered: told how many of the files given are in the ledger, after each claim.
     """
 
     def __init__(
@@ -82,12 +83,14 @@ class Backfill:
         isolated: Executor,
         progress: Callable[[Account], None],
         clock: Callable[[], datetime] = utc_now,
+        entered: Callable[[int], None] = lambda files: None,
     ) -> None:
         self._coordinator = coordinator
         self._executor = executor
         self._isolated = isolated
         self._progress = progress
         self._clock = clock
+        self._entered = entered
         self._suspects: list[FileStat] = []  # claimed
         self._next_heartbeat = 0.0  # monotonic
         self._crashed: list[FileStat] = []  # not claimed any more
@@ -123,6 +126,7 @@ class Backfill:
             if claimed is None:
                 return
             self.account.listed += len(batch)
+            self._entered(self.account.listed)
             self.account.outcomes[Outcome.KNOWN] += claimed.known
             self._suspects += claimed.suspects
             if claimed.fresh:

@@ -125,6 +125,16 @@ class FileStat:
 
 
 @dataclass(frozen=True, slots=True)
+class ListedFolder:
+    """A folder of which every file was listed, as it was just before."""
+
+    path: str  # absolute, without a closing slash
+    mtime_ns: int  # of the folder: another one once a name in it comes, goes or changes
+    listed_ns: int  # when that was, by the clock of this machine
+    below: tuple[str, ...]  # names of the folders in it that belong to the listing
+
+
+@dataclass(frozen=True, slots=True)
 class FileOutcome:
     """What became of one file: the unit in which work is committed."""
 

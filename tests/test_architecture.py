@@ -30,7 +30,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "events",
     ),
     ("readers", "backends", "sources", "store", "executors"),
-    ("metrics", "drafts", "labeller", "archive", "fit", "adapt", "gain"),
+    ("metrics", "drafts", "labeller", "archive", "cursor", "readahead", "fit", "adapt", "gain"),
     (
         "coordinator",
         "server",

@@ -21,7 +21,7 @@ from auroramon.errors import ConfigError, MissingPartError
 from auroramon.places import is_remote
 
 if TYPE_CHECKING:
-    from auroramon.archive import ReadAhead
+    from auroramon.archive import Archive
     from auroramon.assemble import LabellerRecipe
     from auroramon.backfill import Account
     from auroramon.config import Settings
@@ -82,7 +82,7 @@ def backfill(
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    from auroramon.archive import Archive, Period, ReadAhead
+    from auroramon.archive import Archive, Period
     from auroramon.assemble import make_labeller
 
     labeller = make_labeller(settings, settings.model.threads or 1, "never" if only_count else "wait")
@@ -94,12 +94,12 @@ def backfill(
             unlisted.append(problem)
 
     archive = Archive(paths, labeller.cameras, Period(since, until), report, _lines(names))
-    listing = ReadAhead(archive, stop)
     if only_count:
         from auroramon.cli.dry_run import dry_run
+        from auroramon.readahead import ReadAhead
 
-        return dry_run(settings, labeller, listing, as_json)
-    left = _label(settings, labeller, listing, _Workers(_worker_count(workers), cluster), stop, as_json)
+        return dry_run(settings, labeller, ReadAhead(archive, stop), as_json)
+    left = _label(settings, labeller, archive, _Workers(_worker_count(workers), cluster), stop, as_json)
     if unlisted:
         log.error("%d files or folders could not be looked at, the first: %s", len(unlisted), unlisted[0].sentence)
     return 1 if unlisted else left
@@ -146,14 +146,16 @@ def _worker_count(text: str) -> int:
 
 
 def _label(
-    settings: Settings, labeller: Labeller, listing: ReadAhead, workers: _Workers, stop: threading.Event, as_json: bool
+    settings: Settings, labeller: Labeller, archive: Archive, workers: _Workers, stop: threading.Event, as_json: bool
 ) -> int:
     from auroramon.assemble import LabellerRecipe
     from auroramon.backfill import Backfill
     from auroramon.cli.job import begin
     from auroramon.cli.progress import shown
     from auroramon.coordinator import Coordinator, utc_now
+    from auroramon.cursor import Cursor
     from auroramon.executors.pool import PoolExecutor
+    from auroramon.readahead import ReadAhead
 
     recipe = LabellerRecipe(settings, settings.model.threads or 1)
     store, job = begin(settings, labeller, "backfill", settle_s=0.0)
@@ -162,10 +164,14 @@ def _label(
         at_end.callback(lambda: store.end_run(job.run, utc_now()))
         isolated = at_end.enter_context(closing(PoolExecutor(recipe, workers=1, in_hand=1)))
         executor = at_end.enter_context(closing(workers.executor(settings, recipe)))
+        cursor = Cursor.begin(store, archive, utc_now())
+        listing = ReadAhead(archive, stop, cursor)
         progress = at_end.enter_context(shown(listing))
-        work = Backfill(Coordinator(store, job, None), executor, isolated, progress)
+        work = Backfill(Coordinator(store, job, None), executor, isolated, progress, entered=listing.entered)
         relabelled = work.relabel(labeller.bundle.head, stop)
         account = work.run(listing, stop)
+        if listing.complete and not stop.is_set():
+            cursor.end()
         store.update_expected(utc_now())
         store.count_hours()
     account.relabelled = relabelled

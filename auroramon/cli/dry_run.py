@@ -14,9 +14,9 @@ from auroramon.cli.params import counted
 from auroramon.errors import NoDatabaseError
 
 if TYPE_CHECKING:
-    from auroramon.archive import ReadAhead
     from auroramon.config import Settings
     from auroramon.labeller import Labeller
+    from auroramon.readahead import ReadAhead
 
 
 def dry_run(settings: Settings, labeller: Labeller, listing: ReadAhead, as_json: bool) -> int:

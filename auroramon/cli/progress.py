@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from auroramon.types import Outcome
 
 if TYPE_CHECKING:
-    from auroramon.archive import ReadAhead
     from auroramon.backfill import Account
+    from auroramon.readahead import ReadAhead
 
 log = logging.getLogger(__name__)
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Protocol
 
 from auroramon.ports import StopFlag
 from auroramon.sources.arrivals import (
@@ -19,10 +22,30 @@ from auroramon.sources.arrivals import (
     trouble,
     unstorable,
 )
-from auroramon.types import FileStat
+from auroramon.types import FileStat, ListedFolder
 
 Claim = Callable[[str], str | None]
 """From a full path to the camera that it belongs to ("" where the header must say), or None: not ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recalled:
+    """What a folder held when it was listed."""
+
+    files: Iterable[FileStat | str]  # of a name alone the file is looked at
+    below: Sequence[str]  # names of the folders in it
+
+
+class Memory(Protocol):
+    """Remembers the folders that a listing has behind it, so that a later one need not read them again."""
+
+    def recall(self, folder: str) -> Recalled | None:
+        """Give what is known of a folder; None: it has to be read."""
+        ...
+
+    def keep(self, folder: ListedFolder) -> None:
+        """Take notice that every file of a folder was given and taken."""
+        ...
 
 
 def walk(
@@ -35,6 +58,7 @@ def walk(
     since: datetime | None = None,
     until: datetime | None = None,
     newest_first: bool = False,
+    memory: Memory | None = None,
 ) -> Iterator[FileStat]:
     """Give the files of an archive, or the one file that `folder` names itself (whatever the rule says).
 
@@ -57,7 +81,8 @@ def walk(
     def enter(path: str) -> bool:
         return may_hold(path, since, until)
 
-    for found in scan(root, claim, stop=stop, report=report, enter=enter, newest_first=newest_first):
+    found_below = scan(root, claim, stop=stop, report=report, enter=enter, newest_first=newest_first, memory=memory)
+    for found in found_below:
         if found is not None:
             yield found
 
@@ -70,23 +95,59 @@ def scan(
     report: Report,
     enter: Callable[[str], bool] = lambda path: True,
     newest_first: bool = False,
+    memory: Memory | None = None,
 ) -> Iterator[FileStat | None]:
     """Give the files below `root` that `claim` names a camera for, and None for each other file.
 
     (The None lets the caller do something else meanwhile, however many files are passed over.) Folders come in the
     order of their names, the files of a folder in the order of the disk; with `newest_first` both come in falling
-    order of their names, which is that of time wherever names begin with a date.
+    order of their names, which is that of time wherever names begin with a date. What `memory` recalls of a folder is
+    given without a look at the disk; a folder of which something had to be reported is not kept in it.
     """
+    problems = 0
+
+    def tell(problem: Problem) -> None:
+        nonlocal problems
+        problems += 1
+        report(problem)
+
     folders = [root]
     while folders and not stop.is_set():
         folder = folders.pop()
+        recalled = memory.recall(folder) if memory else None
+        before, mark = problems, _mark(folder) if memory and recalled is None else None
         below: list[str] = []
-        for path in _names(folder, below, enter, report, newest_first):
+        paths: Iterable[FileStat | str]
+        if recalled is not None:
+            below += [os.path.join(folder, name) for name in recalled.below]  # noqa: PTH118 - as in `walk`
+            paths = recalled.files
+        else:
+            paths = _names(folder, below, enter, tell, newest_first)
+        for found in paths:
             if stop.is_set():
                 return
-            camera = claim(path)
-            yield None if camera is None else offerable(path, camera, report)
+            yield _claimed(found, claim, tell)
+        if memory and mark and problems == before:
+            memory.keep(replace(mark, below=tuple(os.path.basename(path) for path in below)))  # noqa: PTH119
         folders.extend(sorted(below, reverse=not newest_first))
+
+
+def _claimed(found: FileStat | str, claim: Claim, report: Report) -> FileStat | None:
+    """Give a file as it can be offered, looked at where only its name is given."""
+    path = found if isinstance(found, str) else found.path
+    camera = claim(path)
+    if camera is None:
+        return None
+    return offerable(path, camera, report) if isinstance(found, str) else replace(found, camera=camera)
+
+
+def _mark(folder: str) -> ListedFolder | None:
+    """Say how a folder is before it is listed: what comes into it from now on gives it another time."""
+    now = time.time_ns()
+    try:
+        return ListedFolder(folder, os.stat(folder).st_mtime_ns, now, ())  # noqa: PTH116 - as in `walk`
+    except OSError:
+        return None
 
 
 def offerable(path: str, camera: str, report: Report) -> FileStat | None:

@@ -22,6 +22,7 @@ from auroramon.store.schema import (
     hour_kinds,
     hours,
     labels,
+    listed_folders,
     metadata,
     models,
     nights,
@@ -29,8 +30,9 @@ from auroramon.store.schema import (
 )
 
 _CHANGED = (account, cameras, event_nights, expected, files, hours, models, nights, runs)
-_TAKEN_BACK = (duplicates, embeddings, events, frames, hour_kinds, labels)
-"""Rows of a file that was rewritten, or of what is derived anew. A person's words are in neither list."""
+_TAKEN_BACK = (duplicates, embeddings, events, frames, hour_kinds, labels, listed_folders)
+"""Rows of a file that was rewritten, of what is derived anew, or of a listing that came to its end. A person's words are
+in neither list."""
 
 
 def role_sql(writer: str, reader: str) -> str:

@@ -27,7 +27,7 @@ from sqlalchemy import (
 
 from auroramon.types import LABELS, UNKNOWN
 
-REVISION = "0005"
+REVISION = "0006"
 """The newest migration. A database that says otherwise is upgraded, or refused if this is unknown to it."""
 
 PENDING, LABELLED, SKIPPED, QUARANTINED = 0, 1, 2, 3
@@ -328,5 +328,16 @@ events = Table(
     Column("frames", Integer, nullable=False),
     Column("rules_id", Integer, ForeignKey("event_rules.id"), nullable=False),
     ForeignKeyConstraint(["camera_id", "night"], ["nights.camera_id", "nights.night"]),
+    **_CLUSTERED,
+)
+
+listed_folders = Table(
+    "listed_folders",
+    metadata,
+    Column("listing", Text, primary_key=True),  # digest of the call whose listing was not at its end yet
+    Column("path", Text, primary_key=True),  # without a closing slash
+    Column("mtime_ns", BigInteger, nullable=False),  # of the folder, before it was listed
+    Column("listed_ns", BigInteger, nullable=False),  # when that was, by the clock of this machine
+    Column("below", Text, nullable=False),  # JSON list: names of the folders in it that belong to the listing
     **_CLUSTERED,
 )

@@ -17,6 +17,7 @@ from collections.abc import Iterable, Iterator
 from auroramon.store.database import connect
 from auroramon.store.methods.files import Files
 from auroramon.store.methods.labels import Labels
+from auroramon.store.methods.listings import Listings
 from auroramon.store.methods.nights import Nights
 from auroramon.store.methods.runs import Runs
 from auroramon.store.methods.words import Words
@@ -47,7 +48,7 @@ def open_store(url: str, *, create: bool = True, busy_timeout_s: float = 30.0) -
     return Store(database)
 
 
-class Store(Runs, Files, Labels, Words, Nights):
+class Store(Runs, Files, Listings, Labels, Words, Nights):
     """One database, as the coordinator, the commands and the pages see it. Safe to use from several threads."""
 
 
