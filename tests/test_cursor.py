@@ -39,10 +39,9 @@ FOLDERS, IMAGES = 60, 20  # of the archive that is really killed in
 
 COUNT_LISTINGS = """
 import os, sys
-log = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-sys.addaudithook(lambda event, words: event == "os.scandir" and os.write(log, f"{words[0]}\\n".encode()))
-sys.argv[1:] = sys.argv[2:]
 if __name__ == "__main__":  # a worker process imports this file too
+    log = os.open(sys.argv.pop(1), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    sys.addaudithook(lambda event, words: event == "os.scandir" and os.write(log, f"{words[0]}\\n".encode()))
     from auroramon.cli import main
     main()
 """

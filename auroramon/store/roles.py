@@ -31,8 +31,8 @@ from auroramon.store.schema import (
 
 _CHANGED = (account, cameras, event_nights, expected, files, hours, models, nights, runs)
 _TAKEN_BACK = (duplicates, embeddings, events, frames, hour_kinds, labels, listed_folders)
-"""Rows of a file that was rewritten, of what is derived anew, or of a listing that came to its end. A person's words are
-in neither list."""
+"""Rows of a file that was rewritten, of what is derived anew, or of a listing that came to its end. A person's words
+are in neither list."""
 
 
 def role_sql(writer: str, reader: str) -> str:
