@@ -88,9 +88,13 @@ def make_labeller(settings: Settings, threads: int, patience: Patience = "never"
     """
     cameras = Cameras(settings.camera)
     bundle = bundle_of(settings)
-    wish = Wish(settings.model.backend, settings.model.precision, threads, settings.cache_folder, patience)
-    backend = choose_backend(bundle, wish, open_runtime)
+    backend = choose_backend(bundle, wish_of(settings, threads, patience), open_runtime)
     return Labeller(bundle, backend, cameras, USUAL if backend.name == EngineBackend.name else BATCH)
+
+
+def wish_of(settings: Settings, threads: int, patience: Patience = "never") -> Wish:
+    """Give what the settings ask for; see `make_labeller`."""
+    return Wish(settings.model.backend, settings.model.precision, threads, settings.cache_folder, patience)
 
 
 def bundle_of(settings: Settings) -> ModelBundle:

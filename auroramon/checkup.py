@@ -11,9 +11,11 @@ from typing import Literal
 from PIL import Image, UnidentifiedImageError
 from sqlalchemy import inspect
 
-from auroramon.assemble import live_threads, make_labeller
+from auroramon.assemble import bundle_of, live_threads, wish_of
+from auroramon.backends.choice import choose
+from auroramon.backends.tensorrt import open_runtime
 from auroramon.config import CameraSettings, Settings
-from auroramon.errors import AuroramonError, ConfigError, NoDatabaseError
+from auroramon.errors import AuroramonError, ConfigError, NoDatabaseError, UnbuiltEngineError
 from auroramon.masks import load_mask
 from auroramon.readers import suffixes
 from auroramon.sources.arrivals import ArrivalRule
@@ -39,7 +41,7 @@ def check(settings: Settings) -> Iterator[Finding]:
     for camera in settings.camera:
         yield from _check_camera(camera)
     yield from _check_shared(settings.camera)
-    yield _check_model(settings)
+    yield from _check_model(settings)
     yield _check_database(settings)
 
 
@@ -103,17 +105,24 @@ def _check_shared(cameras: tuple[CameraSettings, ...]) -> Iterator[Finding]:
         seen.setdefault(key, camera.name)
 
 
-def _check_model(settings: Settings) -> Finding:
-    alone = settings.model_copy(update={"camera": ()})  # what is wrong with a camera was said already
+def _check_model(settings: Settings) -> Iterator[Finding]:
+    """Open what would label, and say why nothing else would."""
     try:
-        labeller = make_labeller(alone, live_threads(alone))
+        bundle = bundle_of(settings)
+        choice = choose(bundle, wish_of(settings, live_threads(settings), patience="look"), open_runtime)
+    except UnbuiltEngineError as error:
+        yield Finding("note", "model", f"{error}: `run` builds it at its start", "auroramon engine build")
+        return
     except AuroramonError as error:  # an engine asked for by name is refused, too: the other lines follow all the same
-        return Finding("error", "model", str(error))
-    backend = labeller.backend
-    return Finding(
-        "ok", "model", f"{labeller.bundle.name} runs on {backend.name} ({backend.precision}, {backend.device}) and "
-        "repeats its golden frames",
-    )  # fmt: skip
+        yield Finding("error", "model", str(error))
+        return
+    backend = choice.backend
+    said = f"{bundle.name} runs on {backend.name} ({backend.precision}, {backend.device}){choice.instead} and"
+    backend.close()
+    yield Finding("ok", "model", f"{said} repeats its golden frames")
+    if choice.not_used:
+        level: Literal["note", "ok"] = "note" if choice.remarkable else "ok"
+        yield Finding(level, "backend", f"not used: {'; '.join(choice.not_used)}", "docs/gpu.md says what each means")
 
 
 def _check_database(settings: Settings) -> Finding:

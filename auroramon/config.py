@@ -142,7 +142,7 @@ class ModelSettings(_Table):
     precision: Literal["auto", "float32", "fp16", "int8"] = Field(
         "auto",
         description="auto: on a GPU fp16, on the processor int8 where the bundle has proven that its labels agree with "
-        "float32; fp16 is for GPUs only",
+        "float32; fp16 is for GPUs: where `auto` runs on the processor it is float32, and said so",
     )
     threads: int = Field(
         0, ge=0, description="Threads of the network; 0: up to two in `run`, one a worker in `backfill`"

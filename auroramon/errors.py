@@ -56,6 +56,10 @@ class EngineError(AuroramonError):
     """An engine for the GPU cannot be built, loaded or trusted."""
 
 
+class UnbuiltEngineError(EngineError):
+    """The engine that was asked for is not built or not tried yet, and whoever asks only looks."""
+
+
 class NoCardError(EngineError):
     """There is no NVIDIA GPU that can be used: no driver, no card, or one that the library does not support."""
 

@@ -127,7 +127,7 @@ class Metrics:
             "auroramon_backend_switches_total", "Times another backend took over, by the one that did.", ["to"],
             registry=registry,
         )  # fmt: skip
-        for to in ("onnx", "tensorrt"):
+        for to in ("onnx", "onnx-cuda", "tensorrt"):
             self.switches.labels(to)
         self.build = Info("auroramon_build", "Version of auroramon.", registry=registry)
         self.model = Info("auroramon_model", "The model in use.", registry=registry)

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import logging
-import subprocess
-import sys
 from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Literal
 
+from auroramon.backends.child_build import ChildBuild
 from auroramon.backends.engine import EngineBackend, EngineShop, Unready
 from auroramon.backends.engine_cache import EngineCache
 from auroramon.backends.graph import EnginePrecision
@@ -20,19 +18,27 @@ from auroramon.backends.onnx import OnnxBackend, OnnxCudaBackend
 from auroramon.backends.runtime import Card, Library, Runtime
 from auroramon.backends.switching import SwitchingBackend
 from auroramon.bundle import ModelBundle, check_golden, choose_precision
-from auroramon.errors import AuroramonError, ConfigError, EngineError, MissingPartError, NoCardError, UnusableCardError
+from auroramon.errors import (
+    AuroramonError,
+    ConfigError,
+    EngineError,
+    MissingPartError,
+    NoCardError,
+    UnbuiltEngineError,
+    UnusableCardError,
+)
 from auroramon.ports import Backend
 
 log = logging.getLogger(__name__)
 
 Name = Literal["auto", "tensorrt", "onnx-cuda", "onnx"]
 AnyPrecision = Literal["auto", "float32", "fp16", "int8"]
-Patience = Literal["wait", "beside", "never"]
-"""What is done where the engine must be built first: wait for it, label on ONNX beside it, or do without it."""
+Patience = Literal["wait", "beside", "never", "look"]
+"""What is done where the engine must be built first: wait for it, label on ONNX beside it, or do without it. An engine
+asked for by name is always waited for, but by those who only look."""
 
 LIBRARIES: tuple[Library, ...] = ("tensorrt", "tensorrt_rtx")
 ENGINES = "engines"
-STOP_S = 10.0  # a build that is told to stop gets so long
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,23 +69,62 @@ class Found:
     idle: bool  # there is a driver, and its card cannot be used
 
 
+@dataclass(slots=True)
+class Choice:
+    """What labels, and why nothing else does."""
+
+    backend: Backend
+    not_used: list[str] = field(default_factory=list)  # a reason each
+    instead: str = ""  # what was asked for and is not to be had on this backend
+
+    def line(self) -> str:
+        """Give it in one line."""
+        backend = self.backend
+        why = f"; not used: {'; '.join(self.not_used)}" if self.not_used else ""
+        return f"{backend.name} ({backend.precision}, {backend.device}){self.instead}{why}"
+
+    @property
+    def remarkable(self) -> bool:
+        """Say whether somebody should hear of it who only hears of what went wrong."""
+        return self.backend.fallback or bool(self.instead)
+
+
 OpenRuntime = Callable[[Library], Runtime]
+OpenCuda = Callable[[ModelBundle], Backend]
 
 
-def choose_backend(bundle: ModelBundle, wish: Wish, open_runtime: OpenRuntime) -> Backend:
-    """Open what shall label, and say in one line of the log what it is and why nothing else.
+def choose_backend(
+    bundle: ModelBundle, wish: Wish, open_runtime: OpenRuntime, open_cuda: OpenCuda = OnnxCudaBackend
+) -> Backend:
+    """Open what shall label, and say in one line of the log what it is and why nothing else; see `choose`."""
+    choice = choose(bundle, wish, open_runtime, open_cuda)
+    log.log(logging.WARNING if choice.remarkable else logging.INFO, "labelling with %s", choice.line())
+    return choice.backend
+
+
+def choose(bundle: ModelBundle, wish: Wish, open_runtime: OpenRuntime, open_cuda: OpenCuda = OnnxCudaBackend) -> Choice:
+    """Open what shall label.
+
+    Args:
+        bundle: the model.
+        wish: what the settings ask for.
+        open_runtime: opens TensorRT or TensorRT for RTX.
+        open_cuda: opens ONNX Runtime on the GPU.
 
     Raises:
         ConfigError: what was asked for by name cannot run here, or not in this precision.
         BundleError: the model is damaged, or does not repeat its golden frames here.
         EngineError: the engine asked for by name cannot be built, or was refused.
+        UnbuiltEngineError: it would be built now, and who asks only looks.
     """
     if wish.name == "onnx":
-        return _checked(bundle, _onnx(bundle, wish, named=True))
+        return Choice(_checked(bundle, _onnx(bundle, wish, named=True)))
     if wish.name == "onnx-cuda":
-        return _checked(bundle, _onnx_cuda(bundle, wish))
+        if wish.precision not in {"auto", "float32"}:
+            raise ConfigError(f"precision {wish.precision} needs backend tensorrt: onnx-cuda runs float32")
+        return Choice(SwitchingBackend(lambda: _checked(bundle, open_cuda(bundle)), instead=None))
     found = look_for_cards(bundle, wish, open_runtime)
-    return _named(bundle, found) if wish.name == "tensorrt" else _auto(bundle, wish, found)
+    return _named(wish, found) if wish.name == "tensorrt" else _auto(bundle, wish, found)
 
 
 def look_for_cards(bundle: ModelBundle, wish: Wish, open_runtime: OpenRuntime) -> Found:
@@ -105,20 +150,33 @@ def shop_of(bundle: ModelBundle, precision: AnyPrecision, cache: EngineCache, ru
     return EngineShop(runtime, cache, bundle, wanted, lambda: OnnxBackend(bundle, "float32", threads=2))
 
 
-def _named(bundle: ModelBundle, found: Found) -> Backend:
+def _named(wish: Wish, found: Found) -> Choice:
     if not found.usable:
         raise ConfigError(
             f"backend tensorrt cannot run here: {'; '.join(found.reasons)}. Set model.backend to auto or onnx, or see "
             f"docs/gpu.md"
         )
-    chosen = found.usable[0]
-    manifest = chosen.shop.obtain(chosen.card, Teller())
-    backend = SwitchingBackend(partial(_opened, chosen, manifest), instead=None)
-    _say(backend, found.reasons)
-    return backend
+    failed: list[EngineError] = []
+    for chosen in found.usable:
+        if wish.patience == "look":
+            _must_be_built(chosen)
+        try:
+            manifest = chosen.shop.obtain(chosen.card, Teller())
+            return Choice(SwitchingBackend(partial(_opened, chosen, manifest), instead=None), found.reasons)
+        except EngineError as error:
+            log.warning("%s: %s", chosen.shop.runtime.library, error)
+            failed.append(error)
+            found.reasons.append(f"{chosen.shop.runtime.library}: {error}")
+    raise failed[0] if len(failed) == 1 else EngineError("; ".join(map(str, failed)))
 
 
-def _auto(bundle: ModelBundle, wish: Wish, found: Found) -> Backend:
+def _must_be_built(chosen: Usable) -> None:
+    ready = chosen.shop.ready(chosen.card)
+    if isinstance(ready, Unready) and not ready.final:
+        raise UnbuiltEngineError(f"{chosen.shop.runtime.library}: {ready.why}")
+
+
+def _auto(bundle: ModelBundle, wish: Wish, found: Found) -> Choice:
     def onnx() -> Backend:
         return _checked(bundle, _onnx(bundle, wish, named=False))
 
@@ -132,12 +190,11 @@ def _auto(bundle: ModelBundle, wish: Wish, found: Found) -> Backend:
             found.reasons.append(
                 f"{chosen.shop.runtime.library}: its engine is being built beside, and taken when it is ready"
             )
-        _say(backend, found.reasons)
-        return backend
+        return Choice(backend, found.reasons)
     processor = _onnx(bundle, wish, named=False)
-    processor.fallback = bool(found.usable) or found.idle
-    _say(_checked(bundle, processor), found.reasons)
-    return processor
+    processor.fallback = bool(found.usable) or found.idle  # a card that lies idle is no mere detail
+    instead = " instead of fp16, which needs a GPU" if wish.precision == "fp16" else ""
+    return Choice(_checked(bundle, processor), found.reasons, instead)
 
 
 def _on_engine(chosen: Usable, wish: Wish, onnx: Callable[[], Backend]) -> SwitchingBackend:
@@ -148,7 +205,7 @@ def _on_engine(chosen: Usable, wish: Wish, onnx: Callable[[], Backend]) -> Switc
     """
     ready = chosen.shop.ready(chosen.card)
     if isinstance(ready, Unready):
-        if ready.final or wish.patience == "never":
+        if ready.final or wish.patience in {"never", "look"}:
             raise EngineError(ready.why + ("" if ready.final else "; `auroramon engine build` builds and tries it"))
         if wish.patience == "beside":
             log.info("%s", ready.why)
@@ -185,21 +242,9 @@ def _onnx(bundle: ModelBundle, wish: Wish, named: bool) -> OnnxBackend:
     return OnnxBackend(bundle, choose_precision(bundle, wish.precision), wish.threads)
 
 
-def _onnx_cuda(bundle: ModelBundle, wish: Wish) -> Backend:
-    if wish.precision not in {"auto", "float32"}:
-        raise ConfigError(f"precision {wish.precision} needs backend tensorrt: onnx-cuda runs float32")
-    return OnnxCudaBackend(bundle)
-
-
 def _checked(bundle: ModelBundle, backend: Backend) -> Backend:
     check_golden(bundle, backend)
     return backend
-
-
-def _say(backend: Backend, reasons: list[str]) -> None:
-    why = f"; not used: {'; '.join(reasons)}" if reasons else ""
-    level = logging.WARNING if backend.fallback else logging.INFO  # a card that lies idle is no mere detail
-    log.log(level, "labelling with %s (%s, %s)%s", backend.name, backend.precision, backend.device, why)
 
 
 class Teller:
@@ -213,31 +258,3 @@ class Teller:
         if tenth != self._tenth:
             log.info("%3d %%: %s", 10 * tenth, what)
         self._tenth = tenth
-
-
-class ChildBuild:
-    """Builds and proves an engine in a process of its own: what goes wrong there cannot stop the labelling."""
-
-    def __init__(self, shop: EngineShop) -> None:
-        # Our own interpreter, with arguments of our own.
-        self._child = subprocess.Popen(build_command(shop), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)  # noqa: S603
-
-    def ended(self) -> bool:
-        """Say whether it is over, well or not."""
-        return self._child.poll() is not None
-
-    def close(self) -> None:
-        """Stop it if it still goes on."""
-        self._child.terminate()
-        with suppress(subprocess.TimeoutExpired):
-            self._child.wait(STOP_S)
-        self._child.kill()
-        self._child.wait()
-
-
-def build_command(shop: EngineShop) -> list[str]:
-    """Give the command that builds an engine, as a person would type it."""
-    return [
-        sys.executable, "-m", "auroramon", "engine", "build", "--library", shop.runtime.library,
-        "--precision", shop.precision, "--model", str(shop.bundle.folder), "--cache", str(shop.cache.folder.parent),
-    ]  # fmt: skip

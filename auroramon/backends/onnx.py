@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import ctypes
+import logging
 import os
+import sys
 from collections.abc import Callable
+from contextlib import redirect_stdout, suppress
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from auroramon.backends import cuda
+from auroramon.backends.runtime import words
 from auroramon.bundle import ModelBundle, Precision
-from auroramon.errors import BundleError, CardLostError, ConfigError
+from auroramon.errors import BundleError, CardLostError, ConfigError, MissingPartError
 
+log = logging.getLogger(__name__)
+
+PROVIDER_LIBRARY = "onnxruntime_providers_cuda.dll" if sys.platform == "win32" else "libonnxruntime_providers_cuda.so"
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 
 AVOIDED = ["QDQPropagationTransformer"]
@@ -93,12 +103,10 @@ class OnnxCudaBackend(OnnxBackend):
         path = bundle.graph("float32")
         self.precision = "float32"
         self.device = "NVIDIA GPU, CUDA provider of ONNX Runtime"
+        self._lost = False
         session = open_session(path, threads=1, provider=CUDA)
         if CUDA not in session.get_providers():  # it falls back to the processor without a word
-            raise ConfigError(
-                "backend onnx-cuda cannot run here: ONNX Runtime finds no usable CUDA; see docs/gpu.md for the driver "
-                "and libraries, or set model.backend to auto"
-            )
+            raise ConfigError(_no_cuda())
         self._take(bundle, path, session)
 
     def embed(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -113,7 +121,41 @@ class OnnxCudaBackend(OnnxBackend):
         try:
             return super().embed(inputs)
         except (raised.Fail, raised.RuntimeException, raised.EPFail) as error:
+            self._lost = True
             raise CardLostError(f"the GPU failed: {error}") from error
+
+    def close(self) -> None:
+        """Give the card's memory back; a lost card is started anew where CUDA's bindings are installed."""
+        self._session = None
+        if self._lost:
+            with suppress(MissingPartError):  # they come with TensorRT, not with ONNX Runtime
+                cuda.reset()
+
+
+def _no_cuda() -> str:
+    """Say why the provider could not be loaded: ONNX Runtime itself writes it to stderr, and goes on."""
+    import onnxruntime as ort
+
+    why = ""
+    try:
+        ctypes.CDLL(str(Path(ort.__file__).parent / "capi" / PROVIDER_LIBRARY))
+    except OSError as error:
+        why = f" ({words(error)})"
+    made_for = f"made for CUDA {version}" if (version := getattr(ort, "cuda_version", "")) else "for GPUs"
+    return (
+        f"backend onnx-cuda cannot run here: ONNX Runtime {ort.__version__}, {made_for}, finds no usable CUDA{why}; "
+        f"see docs/gpu.md for the driver and libraries, or set model.backend to auto"
+    )
+
+
+def preload_cuda(ort: Any) -> None:
+    """Load CUDA's libraries from where pip put them: by itself the provider finds only those of the system."""
+    if not hasattr(ort, "preload_dlls"):  # before 1.21
+        return
+    with redirect_stdout(StringIO()) as said:  # it prints what it does not find; stdout is for labels
+        ort.preload_dlls()
+    for line in said.getvalue().splitlines():
+        log.debug("ONNX Runtime: %s", line)
 
 
 def open_session(path: Path, threads: int, provider: str = CPU) -> Any:
@@ -139,8 +181,11 @@ def open_session(path: Path, threads: int, provider: str = CPU) -> Any:
     if provider not in ort.get_available_providers():
         raise ConfigError(
             "backend onnx-cuda cannot run here: the installed ONNX Runtime is the one for processors "
-            "(pip uninstall onnxruntime; pip install onnxruntime-gpu)"
+            "(pip uninstall onnxruntime; pip install 'onnxruntime-gpu[cuda,cudnn]')"
         )
+    if provider == CUDA:
+        ort.set_default_logger_severity(4)  # what its error is about, we say in a sentence
+        preload_cuda(ort)
     # TF32 would round what float32 is asked for.
     providers = [(CUDA, {"use_tf32": "0"})] if provider == CUDA else [CPU]
     try:

@@ -130,6 +130,7 @@ class SwitchingBackend:
         """
         now = self._clock()
         log.error("%s", error)
+        name = self.name
         self._now.close()
         if now - self._brought_back >= FORGIVEN_S:
             self._brought_back = now
@@ -141,7 +142,7 @@ class SwitchingBackend:
                 return
         if self._instead is None:
             raise CardLostError(
-                f"{error}; backend tensorrt was asked for by name, so nothing takes over: start again when the GPU is "
+                f"{error}; backend {name} was asked for by name, so nothing takes over: start again when the GPU is "
                 f"well, or set model.backend to auto"
             ) from error
         self._lost = True

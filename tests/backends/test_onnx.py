@@ -5,12 +5,13 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import onnxruntime
 import pytest
 
-from auroramon.backends.onnx import CPU, OnnxBackend, open_session
+from auroramon.backends.onnx import CPU, OnnxBackend, open_session, preload_cuda
 from auroramon.bundle import ModelBundle, Precision, default_bundle, load_bundle
 from auroramon.bundle_writing import write_bundle
 from auroramon.errors import BundleError
@@ -101,3 +102,13 @@ def test_serving_a_model_imports_no_training_library() -> None:
         "assert not heavy, heavy\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_what_onnx_runtime_prints_while_it_loads_cuda_stays_off_stdout(
+    capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG")
+    preload_cuda(SimpleNamespace(preload_dlls=lambda: print("Failed to load libcublasLt.so.13")))
+    preload_cuda(SimpleNamespace())  # versions before 1.21
+    assert capsys.readouterr().out == ""
+    assert "Failed to load libcublasLt.so.13" in caplog.text

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 from prometheus_client import CollectorRegistry
 
-from auroramon.backends.choice import Wish, choose_backend
+from auroramon.backends.choice import Wish, choose, choose_backend
 from auroramon.backends.engine import EngineBackend, EngineShop
 from auroramon.backends.onnx import OnnxBackend
 from auroramon.backends.runtime import Card, Library
@@ -25,6 +26,7 @@ from auroramon.errors import (
     ConfigError,
     EngineError,
     MissingPartError,
+    UnbuiltEngineError,
     UnusableCardError,
 )
 from auroramon.executors.inline import InlineExecutor
@@ -353,14 +355,122 @@ def test_tensorrt_by_name_with_a_ready_engine_runs(
     backend.close()
 
 
-def test_onnx_by_name_looks_at_no_card(tiny: ModelBundle, tmp_path: Path) -> None:
+def test_tensorrt_by_name_goes_on_to_the_other_library_where_the_first_is_refused(
+    make_shop: Callable[..., EngineShop], tiny: ModelBundle, runtime: ProcessorRuntime, tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    caplog.set_level("INFO")
+    wrong = ProcessorRuntime("tensorrt", spoils=0.7)
+    for library in (wrong, runtime):
+        with suppress(EngineError):
+            make_shop(runtime=library).obtain(CARD)
+
+    def both(library: Library) -> ProcessorRuntime:
+        return wrong if library == "tensorrt" else runtime
+
+    backend = choose_backend(tiny, wish(tmp_path, name="tensorrt"), both)
+    assert (backend.name, backend.device) == ("tensorrt", "Pretend RTX, tensorrt_rtx 1.0")
+    assert "not used: tensorrt: tiny-1-sm89-fp16-tensorrt-" in caplog.text
+    backend.close()
+    runtime.refuses = True
+    with pytest.raises(EngineError, match=r"is refused on this GPU.*; tensorrt_rtx 1.0 does not take the engine"):
+        choose_backend(tiny, wish(tmp_path, name="tensorrt"), both)
+
+
+def test_who_only_looks_builds_nothing(tiny: ModelBundle, runtime: ProcessorRuntime, tmp_path: Path) -> None:
+    with pytest.raises(UnbuiltEngineError, match="tensorrt_rtx: no engine for this GPU: none was built yet"):
+        choose(tiny, wish(tmp_path, name="tensorrt", patience="look"), only_rtx(runtime))
+    choice = choose(tiny, wish(tmp_path, patience="look"), only_rtx(runtime))
+    assert (choice.backend.name, choice.remarkable) == ("onnx", True)
+    assert "`auroramon engine build` builds and tries it" in choice.line()
+    assert runtime.built == []
+    assert not (tmp_path / "cache").exists()
+
+
+def test_fp16_that_runs_on_the_processor_is_said_aloud(
+    tiny: ModelBundle, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    backend = choose_backend(tiny, wish(tmp_path, precision="fp16"), none_installed)
+    assert (backend.name, backend.precision) == ("onnx", "float32")
+    (line,) = [record.message for record in caplog.records if record.levelname == "WARNING"]
+    assert line.startswith(
+        "labelling with onnx (float32, CPU, 1 thread) instead of fp16, which needs a GPU; not used: the module tensorrt"
+    )
+
+
+def test_fp16_that_waits_for_its_engine_is_no_warning(
+    tiny: ModelBundle, runtime: ProcessorRuntime, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    backend = choose_backend(tiny, wish(tmp_path, precision="fp16", patience="beside"), only_rtx(runtime))
+    assert backend.name == "onnx"
+    assert [record for record in caplog.records if record.levelname == "WARNING"] == []
+    backend.close()
+
+
+@dataclass
+class Cuda:
+    """Opens ONNX Runtime on a GPU that fails as often as it is told."""
+
+    bundle: ModelBundle
+    fails: int = 0
+    opened: int = 0
+    gone: bool = False
+
+    def __call__(self, bundle: ModelBundle) -> Backend:
+        if self.gone:
+            raise ConfigError("backend onnx-cuda cannot run here: it was told so")
+        self.opened += 1
+        processor = OnnxBackend(bundle, "float32", 1)
+        processor.name = "onnx-cuda"
+        answer = processor.embed
+
+        def embed(inputs: np.ndarray) -> np.ndarray:
+            if self.fails:
+                self.fails -= 1
+                raise CardLostError("the GPU failed: it was told so")
+            return answer(inputs)
+
+        processor.embed = embed  # type: ignore[method-assign]
+        return processor
+
+
+def test_onnx_cuda_starts_a_lost_card_anew_once_and_then_ends_the_program(
+    tiny: ModelBundle, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    cuda = Cuda(tiny)
+    backend = choose_backend(tiny, wish(tmp_path, name="onnx-cuda"), none_installed, cuda)
+    assert (backend.name, cuda.opened) == ("onnx-cuda", 1)
+    assert [record.message for record in caplog.records] == ["labelling with onnx-cuda (float32, CPU, 1 thread)"]
+    cuda.fails = 1
+    np.testing.assert_allclose(backend.embed(tiny.golden.inputs), tiny.golden.embeddings, atol=1e-5)
+    assert (backend.name, cuda.opened) == ("onnx-cuda", 2)
+    assert "now labelling with onnx-cuda (float32, CPU, 1 thread): the GPU was started anew" in caplog.text
+    cuda.fails = 1
+    with pytest.raises(CardLostError, match="backend onnx-cuda was asked for by name, so nothing takes over"):
+        backend.embed(tiny.golden.inputs)
+
+
+def test_onnx_cuda_whose_card_does_not_come_back_ends_the_program(tiny: ModelBundle, tmp_path: Path) -> None:
+    cuda = Cuda(tiny)
+    backend = choose_backend(tiny, wish(tmp_path, name="onnx-cuda"), none_installed, cuda)
+    cuda.fails, cuda.gone = 1, True
+    with pytest.raises(CardLostError, match="asked for by name"):
+        backend.embed(tiny.golden.inputs)
+
+
+def test_onnx_by_name_looks_at_no_card_and_says_what_labels(
+    tiny: ModelBundle, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
     assert choose_backend(tiny, wish(tmp_path, name="onnx"), none_installed).name == "onnx"
+    assert [record.message for record in caplog.records] == ["labelling with onnx (int8, CPU, 1 thread)"]
     with pytest.raises(ConfigError, match="precision fp16 needs a GPU"):
         choose_backend(tiny, wish(tmp_path, name="onnx", precision="fp16"), none_installed)
 
 
 def test_onnx_cuda_by_name_is_an_error_where_onnx_runtime_has_no_cuda(tiny: ModelBundle, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="pip install onnxruntime-gpu"):
+    with pytest.raises(ConfigError, match=r"pip install 'onnxruntime-gpu\[cuda,cudnn\]'"):
         choose_backend(tiny, wish(tmp_path, name="onnx-cuda"), none_installed)
     with pytest.raises(ConfigError, match="precision int8 needs backend tensorrt"):
         choose_backend(tiny, wish(tmp_path, name="onnx-cuda", precision="int8"), none_installed)

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from auroramon.backends.choice import ENGINES, ChildBuild, shop_of
+from auroramon.backends.child_build import ChildBuild
+from auroramon.backends.choice import ENGINES, shop_of
 from auroramon.backends.engine_cache import EngineCache
 from auroramon.backends.tensorrt import open_runtime
 from auroramon.bundle import ModelBundle
@@ -177,7 +178,28 @@ def test_a_backend_asked_for_by_name_that_cannot_run_is_an_error_and_auto_labels
     assert "no NVIDIA driver is loaded" in said.err
     said = auroramon("classify", "--backend", "onnx-cuda", "--model", bundle.folder, frame)
     assert said.code == 2
-    assert "pip install onnxruntime-gpu" in said.err
+    assert "pip install 'onnxruntime-gpu[cuda,cudnn]'" in said.err
+    said = auroramon("classify", "--backend", "onnx", "--model", bundle.folder, frame)
+    assert (said.code, said.err.count("\n")) == (0, 1)
+    assert "labelling with onnx (float32, CPU, " in said.err
+    said = auroramon("classify", "--precision", "fp16", "--model", bundle.folder, frame)
+    assert said.code == 0
+    assert "instead of fp16, which needs a GPU" in said.err
+
+
+def test_config_check_and_doctor_say_why_no_gpu_labels(auroramon: Command, tiny: ModelBundle, tmp_path: Path) -> None:
+    config = tmp_path / "here.toml"
+    config.write_text(f'[model]\npath = "{tiny.folder}"\n[database]\nurl = "sqlite:///{tmp_path}/a.sqlite"\n')
+    said = auroramon("config", "check", "-c", config)
+    (line,) = [line for line in said.out.splitlines() if "backend:" in line]
+    assert line.startswith("ok     backend: not used: ")
+    assert "tensorrt_rtx: no NVIDIA driver is loaded (libcuda.so.1 is not found)" in line
+    said = auroramon("doctor", "-c", config)
+    assert "tensorrt_rtx: no NVIDIA driver is loaded (libcuda.so.1 is not found)" in said.out
+    config.write_text(config.read_text().replace("[model]", '[model]\nbackend = "tensorrt"'))
+    said = auroramon("doctor", "-c", config)
+    assert said.code == 1
+    assert "backend tensorrt cannot run here: " in said.out
 
 
 def test_the_build_beside_the_work_is_a_process_of_its_own_that_ends_or_is_ended(
