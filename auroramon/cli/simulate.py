@@ -6,7 +6,7 @@ import csv
 import gzip
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from pathlib import Path
@@ -59,7 +59,7 @@ def simulate(
 ) -> int:
     """Write NIGHTS of a simulated camera below the folder OUT, as OUT/YYYY/MM/DD/files.
 
-    What was simulated in each frame stands in OUT/simulated_truth.csv.
+    What was simulated in each frame stands in OUT/simulated_truth.csv, which other calls add to.
     """
     from auroramon.demo import station_camera
     from auroramon.sim.night import night
@@ -73,9 +73,7 @@ def simulate(
     write = _write_minutes if kind == "pgm.gz" else _write_pictures
     try:
         out.mkdir(parents=True, exist_ok=True)
-        with (out / TRUTH).open("w", newline="", encoding="utf-8") as file:
-            truth = csv.writer(file, lineterminator="\n")
-            truth.writerow(["path", "index", "time", "label"])
+        with _truth(out / TRUTH) as truth:
             for number in range(nights):
                 begun = time.monotonic()
                 moments = night(seed + number, own, start + timedelta(days=number), hours, step, size)
@@ -91,6 +89,22 @@ def simulate(
         f"{nights} simulated night{'s' if nights > 1 else ''} in {out}; {out / TRUTH} says what is in each frame"
     )
     return 0
+
+
+@contextmanager
+def _truth(path: Path) -> Iterator[Any]:
+    """Open the list of what was simulated behind what earlier calls wrote; the last word on a frame stays."""
+    with path.open("a", newline="", encoding="utf-8") as file:
+        truth = csv.writer(file, lineterminator="\n")
+        if file.tell() == 0:
+            truth.writerow(["path", "index", "time", "label"])
+        yield truth
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = {tuple(row[:2]): row for row in csv.reader(file)}
+    partial = path.with_name(f"{path.name}.tmp")
+    with partial.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file, lineterminator="\n").writerows(rows.values())
+    partial.replace(path)
 
 
 def _day(out: Path, moment: datetime) -> Path:

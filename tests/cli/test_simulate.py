@@ -42,6 +42,17 @@ def test_simulated_pictures_carry_their_time_and_say_that_they_are_simulated(
     assert sorted(p.suffix for p in (tmp_path / "out").rglob("*.*")) == [".csv", *[".png"] * 6]
 
 
+def test_what_an_earlier_call_simulated_stays_in_the_list(auroramon: Command, tmp_path: Path) -> None:
+    words = ["--hours", "0.05", "--size", "64", "--camera", "abc_cam7"]
+    for start, seed in (("2025-12-30T22:00", 1), ("2025-12-30T23:00", 1), ("2025-12-30T22:00", 2)):
+        assert auroramon("simulate", tmp_path, "--start", start, "--seed", seed, *words).code == 0
+    rows = truth_of(tmp_path)
+    assert sorted(row["path"] for row in rows) == sorted(str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*.png"))
+    (alone := tmp_path / "alone").mkdir()
+    auroramon("simulate", alone, "--start", "2025-12-30T22:00", "--seed", 2, *words)
+    assert [row for row in rows if "_22" in row["path"]] == truth_of(alone)
+
+
 def test_simulated_minutes_are_read_like_those_of_themis(auroramon: Command, tmp_path: Path) -> None:
     words = ["--format", "pgm.gz", "--hours", "0.02", "--size", "64", "--camera", "abc_themis97"]
     said = auroramon("simulate", tmp_path / "out", "--start", "2025-12-21T20:00", *words)
