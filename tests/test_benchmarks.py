@@ -55,12 +55,19 @@ def test_the_cost_of_a_frame_in_the_store_is_printed() -> None:
     assert "frames, 20 a file: " in run("store_size", "--frames", "3000", "--per-file", "20")
 
 
+@pytest.mark.timeout(420)  # torch.compile calls a compiler
 def test_backends_prints_what_runs_here_and_says_what_is_not_measured() -> None:
     printed = run("backends", "--quick")
-    table = rows(printed, "float32")
-    assert {cells[2] for cells in table if len(cells) == 10} == {"1", "8"}
-    assert all(float(cells[3]) > 0 and " GFLOP/s" in cells[6] for cells in table if len(cells) == 10)
-    assert "not measured: " in printed or "sm" in printed
+    for backend in ("onnx", "torch"):
+        table = [cells for cells in rows(printed, backend) if len(cells) == 12]
+        assert {"1", "8"} <= {cells[3] for cells in table}
+        assert all(float(cells[4]) > 0 and " GFLOP/s" in cells[7] for cells in table)
+        assert {"float32"} <= {cells[1] for cells in table}
+    assert rows(printed, "torch.compile") or "torch.compile on the CPU: not measured: " in printed
+    for backend in ("onnx-cuda", "torch", "torch.compile"):
+        assert f"{backend} on the GPU: not measured: " in printed or f"| {backend} | " in printed
+    for library in ("tensorrt", "tensorrt_rtx"):
+        assert f"\n{library}" in printed
 
 
 def test_labels_a_second_are_printed_with_their_stages() -> None:

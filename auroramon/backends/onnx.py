@@ -106,7 +106,7 @@ class OnnxCudaBackend(OnnxBackend):
         self._lost = False
         session = open_session(path, threads=1, provider=CUDA)
         if CUDA not in session.get_providers():  # it falls back to the processor without a word
-            raise ConfigError(_no_cuda())
+            raise ConfigError(no_cuda())
         self._take(bundle, path, session)
 
     def embed(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -132,7 +132,7 @@ class OnnxCudaBackend(OnnxBackend):
                 cuda.reset()
 
 
-def _no_cuda() -> str:
+def no_cuda() -> str:
     """Say why the provider could not be loaded: ONNX Runtime itself writes it to stderr, and goes on."""
     import onnxruntime as ort
 
