@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 EnginePrecision = Literal["float32", "fp16", "int8"]
 
 INPUT, EMBEDDING, HEAD = "inputs", "embedding", "head"
-RECIPE = 1
+RECIPE = 2
 """Changes whenever this package makes another graph of the same model: engines of another recipe are built anew."""
 
 

@@ -16,8 +16,10 @@ import pytest
 from auroramon.backends.engine import EngineBackend, EngineShop, Unready
 from auroramon.backends.engine_cache import EngineCache
 from auroramon.backends.manifest import read_manifest
+from auroramon.backends.onnx import OnnxBackend
 from auroramon.backends.runtime import Card
-from auroramon.bundle import ModelBundle
+from auroramon.backends.trust import DEMANDS, LABELS_ALIKE
+from auroramon.bundle import ModelBundle, default_bundle, load_bundle
 from auroramon.bundle_writing import write_bundle
 from auroramon.errors import BundleError, EngineError, NoCardError
 from tests.backends.conftest import MakeShop
@@ -153,6 +155,18 @@ def test_an_engine_built_ahead_of_time_is_not_used_before_it_has_proven_itself_o
     assert runtime.built == []
     another = replace(CARD, name="Other RTX")
     assert shop.ready(another) == Unready(f"{manifest.plan} has not been tried on this GPU", final=False)
+
+
+def test_the_shipped_model_in_int8_passes_the_whole_trial_with_a_frame_to_spare(cache: EngineCache) -> None:
+    """By this processor's arithmetic; a card that rounds a sum otherwise must not be refused for it."""
+    bundle = load_bundle(default_bundle())
+    shop = EngineShop(ProcessorRuntime(), cache, bundle, "int8", lambda: OnnxBackend(bundle, "float32", 1))
+    trial = shop.obtain(CARD).trial
+    assert trial is not None
+    found = trial.figures
+    differing = round(found.trial * (1 - found.trial_labels))
+    assert differing + 1 <= found.trial * (1 - LABELS_ALIKE)
+    assert found.cosine > DEMANDS["int8"].cosine
 
 
 def test_an_engine_that_says_something_else_is_refused_with_the_figures_and_not_tried_again(
