@@ -1,7 +1,6 @@
 """Measures how long each panel of the Occurrence dashboard waits for its database.
 
-    python -m benchmarks.dashboards                       # SQLite
-    python -m benchmarks.dashboards --url postgresql://user@host/empty_database
+    python -m benchmarks.dashboards              # SQLite, then a PostgreSQL server that it starts
 
 The labels are those of `benchmarks.occurrence` (pseudo-random, written by SQL): five cameras with a frame each 10 s for
 eleven hours a night, five million frames, every hour counted as a daemon does. Each statement is the dashboard's own,
@@ -16,7 +15,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from datetime import timedelta
 from pathlib import Path
 
@@ -25,6 +24,7 @@ from benchmarks.machine import load, machine
 from benchmarks.occurrence import FIRST, Layout, fill
 from deploy.grafana.__main__ import FOLDER
 from deploy.grafana.expand import Choice
+from tests.store.postgres import find_program, running_server
 
 RANGES = {"30 days": 30, "180 days": 180}
 
@@ -48,14 +48,37 @@ def ask(store: Store, statement: str, times: int) -> float:
     return statistics.median(taken)
 
 
+@contextmanager
+def sqlite() -> Iterator[str]:
+    with tempfile.TemporaryDirectory() as folder:
+        yield f"sqlite:///{Path(folder) / 'auroramon.db'}"
+
+
+@contextmanager
+def postgresql() -> Iterator[str]:
+    """Start a server of its own."""
+    import psycopg
+
+    if find_program("initdb") is None:
+        raise SystemExit("PostgreSQL's server is not installed (apt install postgresql)")
+    with running_server() as server:
+        with psycopg.connect(f"{server}/postgres", autocommit=True) as conn:
+            conn.execute("CREATE DATABASE dashboards")
+        yield f"{server}/dashboards"
+
+
 def measure(store: Store, layout: Layout, times: int) -> None:
-    if not store.models():
-        fill(store, layout)
-        store.update_expected(FIRST + timedelta(days=layout.nights + 1))
-        store.count_hours()
+    fill(store, layout)
+    store.update_expected(FIRST + timedelta(days=layout.nights + 1))
+    begun = time.perf_counter()
+    hours = store.count_hours()
+    counted = time.perf_counter() - begun
     end = FIRST + timedelta(days=layout.nights + 1)
     cameras = [f"cam{number}" for number in range(layout.cameras)]
-    print(f"{layout.frames} labelled frames of {layout.cameras} cameras, {layout.nights} nights; milliseconds")
+    print(
+        f"{layout.frames} labelled frames of {layout.cameras} cameras, {layout.nights} nights; "
+        f"{hours} hours counted in {counted:.1f} s; milliseconds"
+    )
     print(f"| panel | {' | '.join(RANGES)} |\n|---|{'---:|' * len(RANGES)}")
     for title, statement in questions("sqlite" if store._db.sqlite else "postgresql"):
         taken = []
@@ -67,8 +90,6 @@ def measure(store: Store, layout: Layout, times: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--url", help="an empty PostgreSQL database; without it a SQLite file")
-    parser.add_argument("--file", type=Path, help="where the SQLite file is made, and kept")
     parser.add_argument("--frames", type=int, default=5_000_000)
     parser.add_argument("--cameras", type=int, default=5)
     parser.add_argument("--cadence", type=int, default=10)
@@ -77,9 +98,9 @@ def main() -> None:
     layout = Layout(arguments.frames, arguments.cameras, arguments.cadence)
     print(machine())
     print(f"before: {load()}")
-    with tempfile.TemporaryDirectory() as folder:
-        url = arguments.url or f"sqlite:///{arguments.file or Path(folder) / 'auroramon.db'}"
-        with closing(open_store(url)) as store:
+    for database in (sqlite, postgresql):
+        with database() as url, closing(open_store(url)) as store:
+            print(f"\n{url.partition(':')[0]}: ", end="")
             measure(store, layout, arguments.times)
     print(f"after: {load()}")
 
