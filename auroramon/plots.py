@@ -109,6 +109,8 @@ def _start(row: OccurrenceRow) -> datetime:
 
 def _bars(rate: Axes, bars: Axes, rows: Sequence[OccurrenceRow], by: By) -> None:
     """Draw counts of every class as stacked bars, and the rate of aurora above."""
+    from matplotlib.ticker import MaxNLocator
+
     width = {"hour": _HOUR, "night": timedelta(days=1), "month": timedelta(days=30)}[by]
     starts: Any = [_start(row) + (width / 2 if by == "hour" else timedelta(0)) for row in rows]
     bottom = np.zeros(len(rows))
@@ -123,6 +125,7 @@ def _bars(rate: Axes, bars: Axes, rows: Sequence[OccurrenceRow], by: By) -> None
         bars.bar(starts, missing, width=broad, bottom=bottom, label="missing", **_MISSING)
         bottom += np.nan_to_num(missing)
     bars.set_ylim(0, 1.04 * max(bottom.max(), 1))
+    bars.yaxis.set_major_locator(MaxNLocator(nbins="auto", integer=True))  # half a frame is none
     bars.set_ylabel(f"frames per {by}")
     bars.legend(loc="upper left", bbox_to_anchor=(1.005, 1.0), frameon=False, fontsize=8, reverse=True)
     rates = np.array([np.nan if value is None else 100 * value for value in map(clear_sky_rate, rows)])
