@@ -9,6 +9,10 @@ memory: storage is not part of the figure.
 Then once each: the paper's own network in the plain loop, the backfill with 1, 2 and 4 workers of the pool and of Dask,
 and into PostgreSQL.
 
+    python -m benchmarks.backfill --backend tensorrt --precisions fp16
+
+measures one backend alone instead, by the number of workers that decode, and says what limits it.
+
 ideal    cores / core time of all stages of a frame: what workers would do that never wait for anything
 steady   from the first commit to the last, the tail included in which workers run out of work
 whole    from the start of the command to its end: start-up, loading of the model, and everything
@@ -26,13 +30,14 @@ import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import closing
-from itertools import islice
 from pathlib import Path
 
 from auroramon.assemble import available_cores
 from auroramon.bundle import choose_precision, default_bundle, load_bundle
 from auroramon.config import load_settings
 from auroramon.sources.arrivals import look
+from auroramon.types import FileStat
+from benchmarks.feeding import Feeding
 from benchmarks.machine import load, machine
 from benchmarks.minutes import FRAMES, real_folder, write_archive
 from benchmarks.pace import Pace, children_s, run_backfill
@@ -73,15 +78,14 @@ class Rounds:
 
     def __init__(self, scratch: Path, archive: Path, precisions: Sequence[str]) -> None:
         self.scratch, self.archive, self.precisions = scratch, archive, precisions
-        self.files = [found for path in sorted(archive.rglob("*.pgm.gz")) if (found := look(str(path)))]
+        self.files = some_files(archive)
         self.costs: dict[str, list[dict[str, float]]] = {f"{name}": [] for name in (*precisions, "disc found")}
         self.paces: dict[str, list[Pace]] = {name: [] for name in ("plain", *precisions)}
         self.agreement = float("nan")
 
     def go(self, number: int) -> None:
         """Measure everything once."""
-        step = max(1, len(self.files) // ALONE)
-        some = list(islice(self.files, 0, None, step))
+        some = self.files
         disc = f"{{ x = {DISC[0]}, y = {DISC[1]}, radius = {DISC[2]} }}"
         for name in self.precisions:
             alone = write_config(self.scratch, f"alone-{name}-{number}", disc)
@@ -149,6 +153,12 @@ def _cells(pace: Pace) -> str:
     return f"{pace.steady:.0f} | {pace.whole:.0f} | {pace.core_ms:.2f}"
 
 
+def some_files(archive: Path) -> list[FileStat]:
+    """Give the files whose stages are measured alone, spread over the archive."""
+    files = [found for path in sorted(archive.rglob("*.pgm.gz")) if (found := look(str(path)))]
+    return files[:: max(1, len(files) // ALONE)]
+
+
 def in_use() -> str:
     """Say which graph the shipped model runs by default, and why."""
     bundle = load_bundle(default_bundle())
@@ -160,7 +170,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=int, default=200)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--precisions", nargs="+", choices=["float32", "int8"], help="default: all the model has")
+    parser.add_argument(
+        "--precisions", nargs="+", choices=["float32", "fp16", "int8"], help="default: all the model has"
+    )
+    parser.add_argument("--backend", choices=["onnx", "onnx-cuda", "tensorrt"], help="measure this one, by workers")
     parser.add_argument("--quick", action="store_true", help="a few minutes in one round: only to see that it runs")
     wanted = parser.parse_args()
     minutes, rounds = (2, 1) if wanted.quick else (wanted.minutes, wanted.rounds)
@@ -171,6 +184,12 @@ def main() -> None:
         scratch, archive = Path(name), Path(name) / "archive"
         from_real = write_archive(archive, minutes, real_folder(), *([["arc"]] if wanted.quick else []))
         print(f"archive: {minutes} minutes of {FRAMES} frames, {from_real} vary real ones; {rounds} rounds, medians")
+        if wanted.backend:
+            feeding = Feeding(scratch, archive, wanted.backend, (wanted.precisions or ["auto"])[0])
+            cores = available_cores()
+            counts = [1] if wanted.quick else [count for count in (1, 2, 4, 8, 16, 32) if count <= max(2, cores)]
+            print(f"\n{feeding.table(some_files(archive), counts, cores)}\n\nafter: {load()}")
+            return
         measured = Rounds(scratch, archive, precisions)
         for number in range(rounds):
             measured.go(number)

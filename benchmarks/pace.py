@@ -29,11 +29,14 @@ class Pace:
     core_ms: float  # of all its processes, a frame, start-up included
 
 
-def run_backfill(archive: Path, config: Path, precision: str, workers: int, cluster: str = "") -> Pace:
+def run_backfill(
+    archive: Path, config: Path, precision: str, workers: int, cluster: str = "", backend: str = ""
+) -> Pace:
     """Run the command, and watch its database."""
     command = (
         sys.executable, "-m", "auroramon", "backfill", str(archive), "-c", str(config), "--precision", precision,
         "--workers", str(workers), "--json", *(("--cluster", cluster) if cluster else ()),
+        *(("--backend", backend) if backend else ()),
     )  # fmt: skip
     count = counter(load_settings(config).database_url)
     used, began = children_s(), time.perf_counter()

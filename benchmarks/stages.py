@@ -31,14 +31,14 @@ def write_config(folder: Path, database: str, disc: str, url: str = "") -> Path:
     return file
 
 
-def stage_costs(config: Path, precision: str, files: Sequence[FileStat]) -> dict[str, float]:
+def stage_costs(config: Path, precision: str, files: Sequence[FileStat], backend: str = "auto") -> dict[str, float]:
     """Give the core-milliseconds of each stage for a frame, in this process and on one thread.
 
     The labeller's own clocks tell the stages apart, the processor time of the whole gives their scale: what a busy
     machine makes it wait is not counted.
     """
-    settings = load_settings(config, {"model": {"precision": precision}})
-    labeller = make_labeller(settings, 1)
+    settings = load_settings(config, {"model": {"precision": precision, "backend": backend}})
+    labeller = make_labeller(settings, 1, patience="wait")
     labeller(files[:1])  # the first calls of libraries are no part of a frame
     began, ran = time.perf_counter(), time.process_time()
     outcomes = [outcome for batch in cut(files) for outcome in labeller(batch)]

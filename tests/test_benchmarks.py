@@ -51,6 +51,15 @@ def test_backfill_prints_stages_ideal_and_the_plain_loop_of_one_run() -> None:
     assert float(rows(printed, "SQLite")[0][2]) > 0
 
 
+def test_backfill_on_one_backend_prints_what_limits_it() -> None:
+    printed = run("backfill", "--quick", "--backend", "onnx", "--precisions", "float32")
+    assert "frames/s in batches of 32" in printed
+    (row,) = rows(printed, "onnx")
+    assert row[1] == "1"
+    assert float(row[3]) > 0
+    assert row[8] in {"decoding", "committing"}
+
+
 def test_the_cost_of_a_frame_in_the_store_is_printed() -> None:
     assert "frames, 20 a file: " in run("store_size", "--frames", "3000", "--per-file", "20")
 
