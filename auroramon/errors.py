@@ -56,6 +56,10 @@ class EngineError(AuroramonError):
     """An engine for the GPU cannot be built, loaded or trusted."""
 
 
+class UnloadableError(EngineError):
+    """An engine is whole, and the library does not take it: another version, card or driver than it was built for."""
+
+
 class UnbuiltEngineError(EngineError):
     """The engine that was asked for is not built or not tried yet, and whoever asks only looks."""
 

@@ -9,35 +9,24 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
+from auroramon.backends.cards import AnyPrecision, Found, OpenRuntime, Usable, look_for_cards
 from auroramon.backends.child_build import ChildBuild
-from auroramon.backends.engine import EngineBackend, EngineShop, Unready
+from auroramon.backends.engine import EngineBackend, Unready
 from auroramon.backends.engine_cache import EngineCache
-from auroramon.backends.graph import EnginePrecision
 from auroramon.backends.manifest import Manifest
 from auroramon.backends.onnx import OnnxBackend, OnnxCudaBackend
-from auroramon.backends.runtime import Card, Library, Runtime
 from auroramon.backends.switching import SwitchingBackend
 from auroramon.bundle import ModelBundle, check_golden, choose_precision
-from auroramon.errors import (
-    AuroramonError,
-    ConfigError,
-    EngineError,
-    MissingPartError,
-    NoCardError,
-    UnbuiltEngineError,
-    UnusableCardError,
-)
+from auroramon.errors import AuroramonError, ConfigError, EngineError, UnbuiltEngineError, UnloadableError
 from auroramon.ports import Backend
 
 log = logging.getLogger(__name__)
 
 Name = Literal["auto", "tensorrt", "onnx-cuda", "onnx"]
-AnyPrecision = Literal["auto", "float32", "fp16", "int8"]
 Patience = Literal["wait", "beside", "never", "look"]
 """What is done where the engine must be built first: wait for it, label on ONNX beside it, or do without it. An engine
 asked for by name is always waited for, but by those who only look."""
 
-LIBRARIES: tuple[Library, ...] = ("tensorrt", "tensorrt_rtx")
 ENGINES = "engines"
 
 
@@ -50,23 +39,6 @@ class Wish:
     threads: int  # of ONNX Runtime
     cache: Path  # of everything that can be made again; engines have a folder in it
     patience: Patience
-
-
-@dataclass(frozen=True, slots=True)
-class Usable:
-    """A library with a card that it builds for."""
-
-    shop: EngineShop
-    card: Card
-
-
-@dataclass(slots=True)
-class Found:
-    """What of NVIDIA's is here."""
-
-    usable: list[Usable]
-    reasons: list[str]  # why a library is not used, or cannot be
-    idle: bool  # there is a driver, and its card cannot be used
 
 
 @dataclass(slots=True)
@@ -89,7 +61,6 @@ class Choice:
         return self.backend.fallback or bool(self.instead)
 
 
-OpenRuntime = Callable[[Library], Runtime]
 OpenCuda = Callable[[ModelBundle], Backend]
 
 
@@ -123,31 +94,8 @@ def choose(bundle: ModelBundle, wish: Wish, open_runtime: OpenRuntime, open_cuda
         if wish.precision not in {"auto", "float32"}:
             raise ConfigError(f"precision {wish.precision} needs backend tensorrt: onnx-cuda runs float32")
         return Choice(SwitchingBackend(lambda: _checked(bundle, open_cuda(bundle)), instead=None))
-    found = look_for_cards(bundle, wish, open_runtime)
+    found = look_for_cards(bundle, wish.precision, EngineCache(wish.cache / ENGINES), open_runtime)
     return _named(wish, found) if wish.name == "tensorrt" else _auto(bundle, wish, found)
-
-
-def look_for_cards(bundle: ModelBundle, wish: Wish, open_runtime: OpenRuntime) -> Found:
-    """Give the libraries that can work here, the best first, and why the others cannot."""
-    found = Found([], [], idle=False)
-    for library in LIBRARIES:
-        try:
-            runtime = open_runtime(library)
-            card = runtime.card()
-            if card.capability not in runtime.targets(card):
-                raise UnusableCardError(f"{library} {runtime.version} does not support {card.name} ({card.capability})")
-        except (MissingPartError, NoCardError) as error:
-            found.reasons.append(str(error) if library in str(error) else f"{library}: {error}")
-            found.idle |= isinstance(error, UnusableCardError)
-            continue
-        found.usable.append(Usable(shop_of(bundle, wish.precision, EngineCache(wish.cache / ENGINES), runtime), card))
-    return found
-
-
-def shop_of(bundle: ModelBundle, precision: AnyPrecision, cache: EngineCache, runtime: Runtime) -> EngineShop:
-    """Join what an engine needs; `auto` is fp16 on a GPU."""
-    wanted: EnginePrecision = "fp16" if precision == "auto" else precision
-    return EngineShop(runtime, cache, bundle, wanted, lambda: OnnxBackend(bundle, "float32", threads=2))
 
 
 def _named(wish: Wish, found: Found) -> Choice:
@@ -162,7 +110,12 @@ def _named(wish: Wish, found: Found) -> Choice:
             _must_be_built(chosen)
         try:
             manifest = chosen.shop.obtain(chosen.card, Teller())
-            return Choice(SwitchingBackend(partial(_opened, chosen, manifest), instead=None), found.reasons)
+            try:
+                backend = _switching(chosen, manifest, instead=None)
+            except UnloadableError as error:
+                chosen.shop.discard(manifest, error)
+                backend = _switching(chosen, chosen.shop.obtain(chosen.card, Teller()), instead=None)
+            return Choice(backend, found.reasons)
         except EngineError as error:
             log.warning("%s: %s", chosen.shop.runtime.library, error)
             failed.append(error)
@@ -204,14 +157,25 @@ def _on_engine(chosen: Usable, wish: Wish, onnx: Callable[[], Backend]) -> Switc
         AuroramonError: there is none to be had.
     """
     ready = chosen.shop.ready(chosen.card)
-    if isinstance(ready, Unready):
-        if ready.final or wish.patience in {"never", "look"}:
-            raise EngineError(ready.why + ("" if ready.final else "; `auroramon engine build` builds and tries it"))
-        if wish.patience == "beside":
-            log.info("%s", ready.why)
-            return SwitchingBackend(partial(_opened_when_ready, chosen), onnx, ChildBuild(chosen.shop))
-        ready = chosen.shop.obtain(chosen.card, Teller())
-    return SwitchingBackend(partial(_opened, chosen, ready), onnx)
+    patient = wish.patience in {"wait", "beside"}
+    if not isinstance(ready, Unready):
+        try:
+            return _switching(chosen, ready, onnx)
+        except UnloadableError as error:
+            if not patient:
+                raise
+            chosen.shop.discard(ready, error)
+            ready = Unready(str(error), final=False)
+    if ready.final or not patient:
+        raise EngineError(ready.why + ("" if ready.final else "; `auroramon engine build` builds and tries it"))
+    if wish.patience == "beside":
+        log.info("%s", ready.why)
+        return SwitchingBackend(partial(_opened_when_ready, chosen), onnx, ChildBuild(chosen.shop))
+    return _switching(chosen, chosen.shop.obtain(chosen.card, Teller()), onnx)
+
+
+def _switching(chosen: Usable, manifest: Manifest, instead: Callable[[], Backend] | None) -> SwitchingBackend:
+    return SwitchingBackend(partial(_opened, chosen, manifest), instead)
 
 
 def _opened(chosen: Usable, manifest: Manifest) -> Backend:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,7 @@ from auroramon.backends.manifest import EngineKey, Manifest, make_key
 from auroramon.backends.runtime import MOST, Card, Engine, Progress, Runtime, no_progress
 from auroramon.backends.trust import FRAMES, Reference, try_engine
 from auroramon.bundle import ModelBundle
-from auroramon.errors import EngineError, NoCardError
+from auroramon.errors import EngineError, NoCardError, UnloadableError
 
 log = logging.getLogger(__name__)
 
@@ -93,7 +94,8 @@ class EngineShop:
         """Load an engine, tried or not.
 
         Raises:
-            EngineError: its file was changed, or the library does not take it.
+            EngineError: its file was changed.
+            UnloadableError: the library does not take it.
         """
         return self.runtime.load(self.cache.plan(manifest), self.cache.kernels(manifest))
 
@@ -136,14 +138,30 @@ class EngineShop:
         ready = self.ready(card)
         if isinstance(ready, Manifest) and self._whole(ready):
             return ready  # needs no lock: the cache may be one that this user may only read
+        had = self.cache.find(self.key(card)).manifest
         manifest = self.build(self.key(card), card, progress)
+        if manifest.tried_on(card) is None:
+            try:
+                manifest = self.prove(manifest, card, progress)
+            except UnloadableError as error:
+                if manifest != had:  # built just now: once more would change nothing
+                    raise
+                self.discard(manifest, error)
+                manifest = self.prove(self.build(self.key(card), card, progress), card, progress)
         trial = manifest.tried_on(card)
-        if trial is None:
-            manifest = self.prove(manifest, card, progress)
-            trial = manifest.tried_on(card)
         if trial is None or trial.refusal:
             raise EngineError(_refused(manifest.plan, trial.refusal if trial else "it was tried on another card"))
         return manifest
+
+    def discard(self, manifest: Manifest, why: EngineError) -> None:
+        """Remove an engine that the library does not take, so that it is built anew.
+
+        Raises:
+            EngineError: the folder cannot be written.
+        """
+        log.warning("%s is removed, to be built anew: %s", manifest.plan, why)
+        with self.cache.building():
+            self.cache.remove(Path(manifest.plan).stem)
 
 
 class EngineBackend:

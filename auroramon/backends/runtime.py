@@ -103,7 +103,7 @@ class Runtime(Protocol):
         """Make a plan ready to run on the card.
 
         Raises:
-            EngineError: the library does not take the plan.
+            UnloadableError: the library does not take the plan.
         """
         ...
 

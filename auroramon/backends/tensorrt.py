@@ -17,7 +17,7 @@ from auroramon.backends import cuda
 from auroramon.backends.progress import monitor
 from auroramon.backends.runtime import LIVE, MOST, USUAL, Card, Compiled, Library, Progress, words
 from auroramon.backends.tensorrt_engine import TensorRTEngine
-from auroramon.errors import EngineError, MissingPartError, NoCardError
+from auroramon.errors import EngineError, MissingPartError, NoCardError, UnloadableError
 
 log = logging.getLogger(__name__)
 
@@ -112,13 +112,13 @@ class TensorRTRuntime:
         """Make a plan ready to run.
 
         Raises:
-            EngineError: the library does not take it: another version, another card, or no driver.
+            UnloadableError: the library does not take it: another version, another card, or no driver.
         """
         self._log.heard.clear()
         runtime = self._module.Runtime(self._log)
         engine = runtime.deserialize_cuda_engine(plan)
         if engine is None:  # no exception, whatever the reason
-            raise EngineError(f"{self._name} does not take the engine: {self._log.first()}")
+            raise UnloadableError(f"{self._name} does not take the engine: {self._log.first()}")
         return TensorRTEngine(runtime, engine, kernels, self._log)
 
     @property

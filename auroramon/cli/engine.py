@@ -79,7 +79,7 @@ def build(
     built ahead of time and tried when it is first loaded on its GPU.
     """
     from auroramon.assemble import bundle_of
-    from auroramon.backends.choice import shop_of
+    from auroramon.backends.cards import shop_of
 
     settings = _settings(config, path, cache)
     runtime = _runtime(library)
@@ -247,7 +247,7 @@ def _tried(cache: EngineCache, manifest: Manifest, bundle: ModelBundle) -> str:
     Raises:
         EngineError: it is refused, with the figures.
     """
-    from auroramon.backends.choice import shop_of
+    from auroramon.backends.cards import shop_of
 
     if manifest.key.model != bundle.digest:
         return f"not tried: it is of another model than {bundle.name} in {bundle.folder}"

@@ -13,7 +13,7 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from auroramon.backends.runtime import Answer, Card, Compiled, Progress
-from auroramon.errors import CardLostError, EngineError, NoCardError
+from auroramon.errors import CardLostError, NoCardError, UnloadableError
 
 CARD = Card("Pretend RTX", "sm89", "550.54", 8 * 1024**3)
 
@@ -31,6 +31,7 @@ class ProcessorRuntime:
     fails: int = 0
     spoils: float = 0.0
     refuses: bool = False  # to load any plan
+    refusals: int = 0  # so many plans are not loaded
     built: list[str] = field(default_factory=list)  # targets
     loaded: int = 0
     open: int = 0  # engines not closed
@@ -53,8 +54,9 @@ class ProcessorRuntime:
         return Compiled(graph, timings + b"t")
 
     def load(self, plan: bytes, kernels: bytes) -> ProcessorEngine:
-        if self.refuses:
-            raise EngineError(f"{self.library} {self.version} does not take the engine: it was told so")
+        if self.refuses or self.refusals:
+            self.refusals = max(0, self.refusals - 1)
+            raise UnloadableError(f"{self.library} {self.version} does not take the engine: it was told so")
         self.loaded += 1
         self.open += 1
         return ProcessorEngine(self, plan)

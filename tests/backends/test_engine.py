@@ -157,6 +157,29 @@ def test_an_engine_built_ahead_of_time_is_not_used_before_it_has_proven_itself_o
     assert shop.ready(another) == Unready(f"{manifest.plan} has not been tried on this GPU", final=False)
 
 
+def test_an_engine_from_elsewhere_that_does_not_load_is_built_anew_and_the_reason_told(
+    make_shop: MakeShop, runtime: ProcessorRuntime, caplog: pytest.LogCaptureFixture
+) -> None:
+    away = make_shop(runtime=ProcessorRuntime(has=None))
+    sent = away.build(away.key(None, "sm89"), None)
+    runtime.refusals = 1
+    manifest = make_shop().obtain(CARD)
+    assert manifest.verified
+    assert manifest.key.card == CARD.name
+    assert f"{sent.plan} is removed, to be built anew: tensorrt_rtx 1.0 does not take the engine" in caplog.text
+    assert [entry.manifest for entry in make_shop().cache.entries()] == [manifest]
+    assert runtime.built == ["sm89"]
+
+
+def test_an_engine_that_does_not_load_though_it_was_just_built_is_not_built_again(
+    make_shop: MakeShop, runtime: ProcessorRuntime
+) -> None:
+    runtime.refuses = True
+    with pytest.raises(EngineError, match="does not take the engine"):
+        make_shop().obtain(CARD)
+    assert runtime.built == ["sm89"]
+
+
 def test_the_shipped_model_in_int8_passes_the_whole_trial_with_a_frame_to_spare(cache: EngineCache) -> None:
     """By this processor's arithmetic; a card that rounds a sum otherwise must not be refused for it."""
     bundle = load_bundle(default_bundle())

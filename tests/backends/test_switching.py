@@ -327,6 +327,31 @@ def test_an_engine_that_cannot_be_loaded_any_more_leaves_auto_on_onnx(
     assert "tensorrt_rtx 1.0 does not take the engine" in caplog.text
 
 
+@pytest.mark.parametrize(("name", "patience"), [("tensorrt", "never"), ("auto", "wait")])
+def test_an_engine_that_does_not_load_any_more_is_built_anew_by_who_waits(
+    tiny: ModelBundle, shop: EngineShop, runtime: ProcessorRuntime, tmp_path: Path, caplog: pytest.LogCaptureFixture,
+    name: str, patience: str,
+) -> None:  # fmt: skip
+    manifest = shop.obtain(CARD)
+    runtime.refusals = 1
+    backend = choose_backend(tiny, wish(tmp_path, name=name, patience=patience), only_rtx(runtime))
+    assert backend.name == "tensorrt"
+    assert runtime.built == ["sm89", "sm89"]
+    assert f"{manifest.plan} is removed, to be built anew: tensorrt_rtx 1.0 does not take the engine" in caplog.text
+    backend.close()
+
+
+def test_an_engine_that_does_not_load_any_more_is_built_anew_beside_the_work(
+    tiny: ModelBundle, shop: EngineShop, runtime: ProcessorRuntime, tmp_path: Path
+) -> None:
+    manifest = shop.obtain(CARD)
+    runtime.refusals = 1
+    backend = choose_backend(tiny, wish(tmp_path, patience="beside"), only_rtx(runtime))
+    assert (backend.name, backend.fallback) == ("onnx", False)
+    assert not (shop.cache.folder / manifest.plan).exists()
+    backend.close()
+
+
 def test_tensorrt_by_name_where_it_cannot_run_is_an_error_with_every_reason(tiny: ModelBundle, tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as refused:
         choose_backend(tiny, wish(tmp_path, name="tensorrt"), without_driver)

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from auroramon.backends.cards import shop_of
 from auroramon.backends.child_build import ChildBuild
-from auroramon.backends.choice import ENGINES, shop_of
+from auroramon.backends.choice import ENGINES
 from auroramon.backends.engine_cache import EngineCache
 from auroramon.backends.tensorrt import open_runtime
 from auroramon.bundle import ModelBundle
