@@ -106,16 +106,19 @@ def _named(wish: Wish, found: Found) -> Choice:
         )
     failed: list[EngineError] = []
     for chosen in found.usable:
-        if wish.patience == "look":
-            _must_be_built(chosen)
         try:
-            manifest = chosen.shop.obtain(chosen.card, Teller())
+            only_look = wish.patience == "look"
+            manifest = _looked_at(chosen) if only_look else chosen.shop.obtain(chosen.card, Teller())
             try:
                 backend = _switching(chosen, manifest, instead=None)
             except UnloadableError as error:
+                if only_look:
+                    raise
                 chosen.shop.discard(manifest, error)
                 backend = _switching(chosen, chosen.shop.obtain(chosen.card, Teller()), instead=None)
             return Choice(backend, found.reasons)
+        except UnbuiltEngineError:
+            raise
         except EngineError as error:
             log.warning("%s: %s", chosen.shop.runtime.library, error)
             failed.append(error)
@@ -123,10 +126,13 @@ def _named(wish: Wish, found: Found) -> Choice:
     raise failed[0] if len(failed) == 1 else EngineError("; ".join(map(str, failed)))
 
 
-def _must_be_built(chosen: Usable) -> None:
+def _looked_at(chosen: Usable) -> Manifest:
+    """Give the engine that is ready; nothing is built, tried or written."""
     ready = chosen.shop.ready(chosen.card)
-    if isinstance(ready, Unready) and not ready.final:
-        raise UnbuiltEngineError(f"{chosen.shop.runtime.library}: {ready.why}")
+    if not isinstance(ready, Unready):
+        return ready
+    why = f"{chosen.shop.runtime.library}: {ready.why}"
+    raise EngineError(why) if ready.final else UnbuiltEngineError(why)
 
 
 def _auto(bundle: ModelBundle, wish: Wish, found: Found) -> Choice:

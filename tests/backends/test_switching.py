@@ -412,6 +412,22 @@ def test_who_only_looks_builds_nothing(tiny: ModelBundle, runtime: ProcessorRunt
     assert not (tmp_path / "cache").exists()
 
 
+def test_who_only_looks_leaves_an_engine_that_does_not_load_where_it_is(
+    tiny: ModelBundle, shop: EngineShop, runtime: ProcessorRuntime, tmp_path: Path
+) -> None:
+    plan = shop.cache.folder / shop.obtain(CARD).plan
+    choose(tiny, wish(tmp_path, name="tensorrt", patience="look"), only_rtx(runtime)).backend.close()
+    runtime.refusals = 1
+    with pytest.raises(EngineError, match="does not take the engine"):
+        choose(tiny, wish(tmp_path, name="tensorrt", patience="look"), only_rtx(runtime))
+    content = plan.read_bytes()
+    plan.write_bytes(content[:100] + bytes([content[100] ^ 1]) + content[101:])
+    with pytest.raises(EngineError, match="sha256 differs"):
+        choose(tiny, wish(tmp_path, name="tensorrt", patience="look"), only_rtx(runtime))
+    assert plan.exists()
+    assert runtime.built == ["sm89"]
+
+
 def test_fp16_that_runs_on_the_processor_is_said_aloud(
     tiny: ModelBundle, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
