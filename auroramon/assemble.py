@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import os
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -17,6 +16,7 @@ from auroramon.backends.tensorrt import open_runtime
 from auroramon.bundle import DESCRIPTION, ModelBundle, default_bundle, load_bundle
 from auroramon.cameras import Cameras
 from auroramon.config import Settings
+from auroramon.cores import available_cores
 from auroramon.errors import BundleError
 from auroramon.labeller import Labeller
 
@@ -104,20 +104,3 @@ def bundle_of(settings: Settings) -> ModelBundle:
 
 def live_threads(settings: Settings) -> int:
     return settings.model.threads or min(LIVE_THREADS, available_cores())
-
-
-def available_cores() -> int:
-    """Give the cores that this process may use: its affinity, and the quota of its control group (version 2 or 1)."""
-    cores = float(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
-    for quota_file, period_file in (
-        ("/sys/fs/cgroup/cpu.max", None),
-        ("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", "/sys/fs/cgroup/cpu/cpu.cfs_period_us"),
-    ):
-        try:
-            words = Path(quota_file).read_text().split()
-            words += Path(period_file).read_text().split() if period_file else []
-        except OSError:
-            continue
-        if len(words) == 2 and words[0].isdigit():
-            cores = min(cores, int(words[0]) / int(words[1]))
-    return max(1, int(cores))

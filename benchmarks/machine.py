@@ -8,7 +8,7 @@ import sqlite3
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from auroramon.assemble import available_cores
+from auroramon.cores import available_cores
 
 LIBRARIES = ("numpy", "onnxruntime", "pillow", "isal", "sqlalchemy", "torch")
 VECTORS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8")  # what int8 and float32 speed hang on

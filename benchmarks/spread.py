@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from auroramon.assemble import available_cores
+from auroramon.cores import available_cores
 from benchmarks.pace import Pace, run_backfill
 from benchmarks.stages import DISC, write_config
 from tests.store.postgres import find_program, running_server

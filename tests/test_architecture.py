@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "auroramon"
 
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("types", "errors"),
-    ("ports", "resample", "preprocess", "config", "mistakes", "sim"),
+    ("ports", "resample", "preprocess", "config", "mistakes", "cores", "sim"),
     (
         "times",
         "places",

@@ -136,7 +136,7 @@ class _Workers:
 
 
 def _worker_count(text: str) -> int:
-    from auroramon.assemble import available_cores
+    from auroramon.cores import available_cores
 
     if text == "auto":
         return available_cores()
