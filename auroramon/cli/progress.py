@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from auroramon.types import Outcome
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LINE_S = 10.0
+PACE_S = 60.0
 
 
 @contextmanager
@@ -29,19 +32,31 @@ def shown(listing: ReadAhead) -> Iterator[Callable[[Account], None]]:
         with _bar(console, listing) as update:
             yield update
     else:
-        yield _lines(listing)
+        yield lines(listing)
 
 
-def _lines(listing: ReadAhead) -> Callable[[Account], None]:
-    begun = told = time.monotonic()
+def lines(listing: ReadAhead, clock: Callable[[], float] = time.monotonic) -> Callable[[Account], None]:
+    begun = told = clock()
+    past = deque([(begun, 0)])  # files done by then, over the last minute: what is known goes by in a moment
 
     def update(account: Account) -> None:
         nonlocal told
-        now = time.monotonic()
-        if now - told >= LINE_S:
-            told = now
-            total = f"{listing.listed} files" if listing.complete else f"{listing.listed} files listed so far"
-            log.info("%d of %s done, %.0f frames/s", account.ended, total, account.frames / (now - begun))
+        now = clock()
+        if now - told < LINE_S:
+            return
+        told = now
+        while len(past) > 1 and now - past[0][0] > PACE_S:
+            past.popleft()
+        since, before = past[0]
+        past.append((now, account.ended))
+        total = f"{listing.listed} files" if listing.complete else f"{listing.listed} files listed so far"
+        words = [f"{account.ended} of {total} done", f"{account.frames / (now - begun):.0f} frames/s"]
+        if listing.complete and account.ended > before:
+            left = (listing.listed - account.ended) * (now - since) / (account.ended - before)
+            words.append(f"{timedelta(seconds=round(left))} left")
+        if bad := account.outcomes[Outcome.QUARANTINED]:
+            words.append(f"{bad} in quarantine")
+        log.info("%s", ", ".join(words))
 
     return update
 
