@@ -21,6 +21,7 @@ class DaskCluster:
 
     address: str
     folder: Path
+    scheduler: subprocess.Popen[bytes]
     workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def add_worker(self) -> None:
@@ -53,7 +54,7 @@ def running_cluster(folder: Path, workers: int) -> Iterator[DaskCluster]:
     with ExitStack() as at_end:
         scheduler = _start("scheduler", "--host", "127.0.0.1", "--port", str(port), "--no-dashboard")
         at_end.callback(_end, scheduler)
-        cluster = DaskCluster(f"tcp://127.0.0.1:{port}", folder)
+        cluster = DaskCluster(f"tcp://127.0.0.1:{port}", folder, scheduler)
         at_end.callback(lambda: [_end(worker) for worker in cluster.workers])
         for _ in range(workers):
             cluster.add_worker()

@@ -44,6 +44,8 @@ SAME = ("auroramon", "numpy", "onnxruntime", "pillow")
 COUNT_S = 5.0  # between looks at how many workers there are
 TELL_S = 60.0  # between lines that say that no worker has come yet
 CONNECT_S = 20.0
+LOOK_S = 0.2  # between looks at whether a worker has come
+PAUSE_S = 0.005  # between looks at whether a batch is done: a hundredth of what one takes
 
 
 def versions() -> dict[str, str]:
@@ -99,6 +101,7 @@ class DaskExecutor:
         make_labeller: picklable, builds the labeller inside a worker; sent to each worker once.
         workers: processes of a local cluster.
         slurm: how jobs are submitted, for `slurm`.
+        tell_s: from one line that says that there is no worker to the next.
 
     Raises:
         ConfigError: no such cluster, or its scheduler does not answer.
@@ -106,7 +109,12 @@ class DaskExecutor:
     """
 
     def __init__(
-        self, cluster: str, make_labeller: Callable[[], LabelFiles], workers: int, slurm: SlurmSettings
+        self,
+        cluster: str,
+        make_labeller: Callable[[], LabelFiles],
+        workers: int,
+        slurm: SlurmSettings,
+        tell_s: float = TELL_S,
     ) -> None:
         logging.getLogger("distributed").setLevel(logging.WARNING)  # it tells of each connection
         self._cluster = _started(cluster, workers, slurm)
@@ -116,6 +124,7 @@ class DaskExecutor:
         except BaseException:
             self.close()
             raise
+        self._tell_s = tell_s
         self._threads = 0
         self._next_count = 0.0
 
@@ -147,24 +156,44 @@ class DaskExecutor:
                 future = self._client.submit(_label, self._plugin, batch, pure=False)
                 held[future.key] = batch
                 done.add(future)
-            if not held:
+            if not held or not self._wait(done, stop):
                 return
             future = next(done)
             yield self._outcomes(future, held.pop(future.key))
 
     def _room(self, stop: StopFlag) -> int:
         """Give how many batches may be on the cluster now; wait while it has no worker at all."""
-        next_line = time.monotonic() + TELL_S
-        while time.monotonic() >= self._next_count or not self._threads:
-            self._threads = sum(self._client.nthreads().values())
-            self._next_count = time.monotonic() + COUNT_S
-            if self._threads or stop.is_set():
-                break
+        next_line = time.monotonic() + self._tell_s
+        while not (self._count() or stop.is_set()):
             if time.monotonic() >= next_line:
                 log.info("waiting for the first worker of the cluster")
-                next_line += TELL_S
-            time.sleep(0.2)
+                next_line += self._tell_s
+            time.sleep(LOOK_S)
         return IN_HAND_PER_THREAD * max(1, self._threads)
+
+    def _wait(self, done: Any, stop: StopFlag) -> bool:
+        """Wait for the next batch; not for ever once it is told to stop and nobody is left who could bring it."""
+        next_line = time.monotonic() + self._tell_s
+        while not done.has_ready():
+            if self._count():
+                next_line = time.monotonic() + self._tell_s
+            elif stop.is_set():
+                return False
+            elif time.monotonic() >= next_line:
+                log.info("waiting for a worker of the cluster: those that had batches in hand are gone")
+                next_line += self._tell_s
+            time.sleep(PAUSE_S)
+        return True
+
+    def _count(self) -> int:
+        """Give the threads of the cluster, asked for now and then, and each time while there are none."""
+        if time.monotonic() >= self._next_count:
+            try:
+                self._threads = sum(self._client.nthreads().values())
+            except (CommClosedError, DaskTimeoutError, OSError) as error:
+                raise _lost(error) from error
+            self._next_count = time.monotonic() + (COUNT_S if self._threads else LOOK_S)
+        return self._threads
 
     def _outcomes(self, future: Future[Any], batch: Sequence[FileStat]) -> Sequence[FileOutcome]:
         """Give a batch's outcomes. Dask gives the batch of a lost worker to another one, but not for ever."""
@@ -173,15 +202,19 @@ class DaskExecutor:
         except KilledWorker:
             return crashed(batch, "several workers died with it")
         except (CancelledError, CommClosedError, DaskTimeoutError) as error:
-            raise AuroramonError(
-                f"the cluster was lost ({type(error).__name__}): call the same command again and it goes on from here"
-            ) from error
+            raise _lost(error) from error
         return outcomes
 
     def close(self) -> None:
         self._client.close()
         if self._cluster is not None:
             self._cluster.close()
+
+
+def _lost(error: BaseException) -> AuroramonError:
+    return AuroramonError(
+        f"the cluster was lost ({type(error).__name__}): call the same command again and it goes on from here"
+    )
 
 
 def _connected(cluster: Cluster | str) -> Client:

@@ -166,3 +166,72 @@ def test_the_model_travels_with_the_work_and_is_verified(tmp_path: Path) -> None
     spoilt = type(sent)(sent.recipe, {**sent.files, "embedder.onnx": b"something else"}, sent.digest)
     with pytest.raises(AuroramonError, match=r"embedder\.onnx"):
         spoilt()
+
+
+def test_a_cluster_that_has_lost_every_worker_says_so_and_can_be_stopped(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What was in hand is given up: its files are claimed by nobody then, and the next call takes them."""
+    from auroramon.executors.dask import DaskExecutor
+
+    stop = threading.Event()
+    with running_cluster(tmp_path, 1) as cluster:
+        executor = DaskExecutor(cluster.address, make_slow, 1, SLURM, tell_s=0.1)
+        given = 0
+
+        def stop_when_told() -> None:
+            cluster.workers[0].kill()
+            while "waiting for a worker" not in caplog.text and not stop.is_set():
+                time.sleep(0.02)
+            stop.set()
+
+        killer = threading.Thread(target=stop_when_told)
+        with caplog.at_level("INFO"):
+            for _ in executor.run(batches(1000), stop):
+                given += 1
+                if given == 5:
+                    killer.start()
+        killer.join()
+        executor.close()
+    assert 5 <= given < 1000
+    assert "waiting for a worker of the cluster" in caplog.text
+
+
+def test_a_cluster_that_has_lost_every_worker_goes_on_with_the_next_one(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    from auroramon.executors.dask import DaskExecutor
+
+    with running_cluster(tmp_path, 1) as cluster:
+        executor = DaskExecutor(cluster.address, make_slow, 1, SLURM, tell_s=0.1)
+
+        def replace() -> None:
+            cluster.workers[0].kill()
+            while "waiting for a worker" not in caplog.text:
+                time.sleep(0.02)
+            cluster.add_worker()
+
+        found: list[Sequence[FileOutcome]] = []
+        replacer = threading.Thread(target=replace)
+        with caplog.at_level("INFO"):
+            for outcomes in executor.run(batches(30), threading.Event()):
+                found.append(outcomes)
+                if len(found) == 5:
+                    replacer.start()
+        replacer.join()
+        executor.close()
+    assert {word for word, _ in done_by(iter(found)).values()} == {Outcome.LABELLED}
+    assert len(found) == 30
+
+
+def test_a_scheduler_that_dies_is_one_sentence(tmp_path: Path) -> None:
+    from auroramon.executors.dask import DaskExecutor
+
+    with running_cluster(tmp_path, 1) as cluster:
+        executor = DaskExecutor(cluster.address, make_slow, 1, SLURM)
+        outcomes = executor.run(batches(1000), threading.Event())
+        next(outcomes)
+        cluster.scheduler.kill()
+        with pytest.raises(AuroramonError, match=r"the cluster was lost .* call the same command again"):
+            list(outcomes)
+        executor.close()
