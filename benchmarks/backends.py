@@ -31,7 +31,7 @@ from auroramon.bundle import FLOAT32, INT8, ModelBundle, default_bundle, load_bu
 from auroramon.errors import AuroramonError, EngineError, MissingPartError
 from benchmarks.graphs import dense, gflop, resized
 from benchmarks.machine import load, machine
-from benchmarks.runtimes import COMPILED, PLAIN, Case, Run, card_bytes, opened, torch_cuda
+from benchmarks.runtimes import COMPILED, PLAIN, Case, Run, card_bytes, opened
 
 SIZES, BATCHES = (96, 128, 224), (1, 8, 32, 64)
 GPU_BATCHES = (1, 8, 64, 256)
@@ -70,6 +70,7 @@ class Result:
     resident_mb: float = 0.0  # peak of the process
     card_mb: float = 0.0  # that the network takes on the GPU
     why_not: str = ""
+    missing: bool = False  # the whole backend is not here
 
 
 def main() -> None:
@@ -154,7 +155,10 @@ def _usable(library: Library) -> bool:
 
 def _table(title: str, cases: Sequence[Case], effort: Effort, batches: tuple[int, ...]) -> None:
     """Measure cases and print them; those that cannot run here are named below."""
-    results = {case: _measured(case, effort, batches if case.bundle else (DENSE_BATCH,)) for case in cases}
+    results: dict[Case, Result] = {}
+    for case in cases:
+        if not any(result.missing and other.backend == case.backend for other, result in results.items()):
+            results[case] = _measured(case, effort, batches if case.bundle else (DENSE_BATCH,))
     limits: dict[str, float] = {}
     for case, result in results.items():
         if case.bundle is None and result.paces:
@@ -167,9 +171,10 @@ def _table(title: str, cases: Sequence[Case], effort: Effort, batches: tuple[int
     for case, result in results.items():
         if case.bundle is not None:
             _print(case, result, limits.get(case.precision, float("nan")))
-    reasons = {case.backend: result.why_not for case, result in results.items() if result.why_not}
-    for backend, reason in reasons.items():
-        print(f"\n{backend} on the {title}: not measured: {reason}")
+    for case, result in results.items():
+        if result.why_not:
+            what = "" if result.missing else f" in {case.precision} at {case.size} pixels"
+            print(f"\n{case.backend}{what} on the {title}: not measured: {result.why_not}")
 
 
 def _engines(bundle: ModelBundle) -> None:
@@ -208,23 +213,23 @@ def _engine_precisions(bundle: ModelBundle) -> tuple[EnginePrecision, ...]:
 
 def _measured(case: Case, effort: Effort, batches: tuple[int, ...]) -> Result:
     """Measure a case in a fresh process."""
-    if case.backend in {PLAIN, COMPILED} and case.device == "cuda" and not torch_cuda():
-        return Result(why_not="PyTorch finds no GPU")
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         return pool.apply(_measure, (case, effort.seconds, batches))
 
 
 def _measure(case: Case, seconds: float, batches: tuple[int, ...]) -> Result:
     begun, taken = time.perf_counter(), card_bytes() if case.device == "cuda" else 0
-    try:
-        network = opened(case)
-    except AuroramonError as error:
-        return Result(why_not=str(error))
     rng = np.random.default_rng(1)
     frames = rng.normal(size=(max(batches), case.channels, case.size, case.size)).astype(np.float32)
-    network.run(frames[:LIVE])
-    ready = time.perf_counter() - begun - network.build_s
-    paces = tuple(_pace(network.run, frames[:batch], seconds) for batch in batches)
+    try:
+        network = opened(case)
+        network.run(frames[:LIVE])
+        ready = time.perf_counter() - begun - network.build_s
+        paces = tuple(_pace(network.run, frames[:batch], seconds) for batch in batches)
+    except AuroramonError as error:
+        return Result(why_not=str(error), missing=True)
+    except Exception as error:  # whatever a runtime raises that is none of ours: the other cases go on
+        return Result(why_not=f"{type(error).__name__}: {error}".splitlines()[0])
     resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     on_card = (card_bytes() - taken) / 2**20 if case.device == "cuda" else 0.0
     return Result(paces, ready, network.build_s, resident, on_card)

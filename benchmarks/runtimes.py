@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 from auroramon.backends import cuda
 from auroramon.backends.onnx import CPU, CUDA, no_cuda, open_session
-from auroramon.backends.runtime import LIVE, MOST, no_progress
+from auroramon.backends.runtime import MOST, no_progress
 from auroramon.backends.tensorrt import open_runtime
 from auroramon.bundle import ModelBundle
-from auroramon.errors import AuroramonError, ConfigError, MissingPartError
+from auroramon.errors import AuroramonError, ConfigError, MissingPartError, NoCardError
 
 Run = Callable[[NDArray[np.float32]], Any]
 Backend = Literal["onnx", "onnx-cuda", "tensorrt", "tensorrt_rtx", "torch", "torch.compile"]
@@ -76,13 +76,6 @@ def card_bytes() -> int:
     return 0
 
 
-def torch_cuda() -> bool:
-    """Say whether PyTorch finds a GPU."""
-    import torch
-
-    return bool(torch.cuda.is_available())
-
-
 def _onnx(case: Case) -> Run:
     with tempfile.NamedTemporaryFile(suffix=".onnx") as file:
         Path(file.name).write_bytes(case.graph)
@@ -102,6 +95,8 @@ def _torch(case: Case) -> Run:
         raise MissingPartError("PyTorch is not installed (pip install 'auroramon[train]')") from error
     from benchmarks.plain_loop import torch_network
 
+    if case.device == "cuda" and not torch.cuda.is_available():
+        raise NoCardError("PyTorch finds no GPU")
     torch.set_num_threads(case.threads)
     torch.backends.cudnn.allow_tf32 = False  # float32 is what is asked for, here and in the engines
     network = (_dense_torch(case.channels) if case.bundle is None else torch_network(case.bundle)).eval()
@@ -115,11 +110,6 @@ def _torch(case: Case) -> Run:
             found = network(torch.from_numpy(inputs).to(case.device, kind, non_blocking=True))
             return found.float().cpu().numpy()
 
-    if case.backend == COMPILED:
-        try:
-            run(np.zeros((LIVE, case.channels, case.size, case.size), np.float32))
-        except Exception as error:  # whatever its compilers raise: the other cases go on
-            raise MissingPartError(f"torch.compile does not work here: {str(error).splitlines()[0]}") from error
     return run
 
 
