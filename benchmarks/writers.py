@@ -94,7 +94,7 @@ def ways(url: str) -> None:
         cursor.execute(f"{into} VALUES {marks} ON CONFLICT DO NOTHING", [value for row in part for value in row])
 
     def arrays(cursor: psycopg.Cursor, part: list[tuple]) -> None:
-        unnest = "unnest(%s::int[], %s::int[], %s::int[], %s::bytea[], %s::int[])"
+        unnest = "unnest(%b::int[], %b::int[], %b::int[], %b::bytea[], %b::int[])"
         cursor.execute(
             f"{into} SELECT * FROM {unnest} ON CONFLICT DO NOTHING", [list(col) for col in zip(*part, strict=True)]
         )
@@ -138,7 +138,7 @@ def main() -> None:
         if arguments.url:
             ways(url)
         print("| writers at once | frames/s together | commit of 1,000 frames: p50 ms | p99 ms |")
-        for writers in (1, 2, 4):
+        for writers in (1, 2, 4, 8):
             together(url, writers, 10 * writers, arguments.frames // writers)
         with closing(open_store(url)) as store:
             account = store.account()
