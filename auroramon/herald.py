@@ -30,7 +30,8 @@ class Herald:
     """Keeps the events of the running nights, and tells what is new in them. A context: at its end the thread is gone.
 
     Told is only what happens now: an event whose last frame of aurora is older than `gap_s` is history, however it came
-    into the database, and so is one that had begun before this process did.
+    into the database, and so is one that had begun before this process did. But who keeps the last word for others, as
+    a broker does, gets the present state of each camera at the start: it may still say what a dead process said.
 
     Args:
         store: where labels are and events go.
@@ -64,6 +65,7 @@ class Herald:
         self._known: dict[str, AuroraEvent] = {}  # camera -> its event that goes on, told or not
         self._told: dict[str, datetime] = {}  # camera -> when news of a beginning last went out
         self._open: set[str] = set()  # cameras whose beginning was told, and whose end was not
+        self._restored: set[str] = set()  # the same, told at the start and to those that retain
         self._stack = ExitStack()
         self._thread = threading.Thread(target=self._run, name="herald", daemon=True)
 
@@ -98,7 +100,7 @@ class Herald:
         now = self._clock()
         try:
             self._store.derive_events(self._rules, since=now - timedelta(days=1))
-            recent = self._store.events(since=now - timedelta(days=2))
+            recent = self._store.events(since=None if begin else now - timedelta(days=2))
         except StoreBusyError as error:
             if not self._waits:
                 log.warning("events wait for the database: %s", error)
@@ -115,12 +117,17 @@ class Herald:
 
     def _judge(self, camera: str, event: AuroraEvent, now: datetime, begin: bool) -> None:
         goes_on = not event.over and abs(now - event.ended) <= self._fresh
-        if goes_on and camera not in self._known and not begin:
+        if begin:
+            self._offer(News("on" if goes_on else "off", event), only_retained=True)
+            if goes_on:
+                self._restored.add(camera)
+        elif goes_on and camera not in self._known:
             self._tell_begin(camera, event, now)
         elif not goes_on and camera in self._known:
-            if camera in self._open:
-                self._offer(News("off", event))
+            if camera in self._open | self._restored:
+                self._offer(News("off", event), only_retained=camera not in self._open)
             self._open.discard(camera)
+            self._restored.discard(camera)
         if goes_on:
             self._known[camera] = event
         else:
@@ -134,6 +141,7 @@ class Herald:
         self._open.add(camera)
         self._offer(News("on", event))
 
-    def _offer(self, news: News) -> None:
+    def _offer(self, news: News, *, only_retained: bool = False) -> None:
         for courier in self._couriers:
-            courier.offer(news)
+            if courier.retains or not only_retained:
+                courier.offer(news)

@@ -13,6 +13,7 @@ import threading
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http.client import HTTPException
@@ -28,6 +29,7 @@ log = logging.getLogger(__name__)
 TRIES = 3
 PAUSE_S = 2.0  # before the second try; twice as long before the third
 WAITING = 100  # news that one address may owe
+LEAVE_S = 10.0  # for what still waits when the daemon ends
 Result = Literal["sent", "failed", "dropped"]
 
 
@@ -64,6 +66,7 @@ class Publisher(Protocol):
     """One way out."""
 
     name: str  # for the metric: "mqtt", "webhook"
+    retains: bool  # the last word stays there, for whoever asks later
 
     def send(self, news: News) -> None:
         """Deliver, or raise PublishError; never longer than its timeout by much."""
@@ -76,6 +79,7 @@ class Webhook:
     """POSTs JSON to an address; certificates are checked, and redirects are not followed."""
 
     name = "webhook"
+    retains = False
 
     def __init__(self, address: str, timeout_s: float, tls: ssl.SSLContext | None = None) -> None:
         self._address = address
@@ -111,6 +115,7 @@ class Mqtt:
     """Publishes to topic/CAMERA at least once (QoS 1), and retained: who subscribes later sees the present state."""
 
     name = "mqtt"
+    retains = True
 
     def __init__(self, address: str, timeout_s: float, tls: ssl.SSLContext | None = None) -> None:
         try:
@@ -161,19 +166,32 @@ class Mqtt:
 
 
 class Courier:
-    """Brings news to one address from a thread of its own. A context: at its end the thread is gone.
+    """Brings news to one address from a thread of its own.
+
+    A context: at its end what still waits is tried once more, for `leave_s` seconds in all, and what was not told then
+    is counted as dropped.
 
     Args:
         publisher: the way out.
         count: told what became of each news, for the metric.
         pause_s: before the second try.
+        leave_s: how long the end may take.
     """
 
-    def __init__(self, publisher: Publisher, count: Callable[[str, Result], None], pause_s: float = PAUSE_S) -> None:
+    def __init__(
+        self,
+        publisher: Publisher,
+        count: Callable[[str, Result], None],
+        pause_s: float = PAUSE_S,
+        leave_s: float = LEAVE_S,
+    ) -> None:
         self._publisher = publisher
+        self.retains = publisher.retains
         self._count = count
         self._pause_s = pause_s
+        self._leave_s = leave_s
         self._waiting: Queue[News] = Queue(WAITING)
+        self._in_hand: News | None = None
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"courier {publisher.name}", daemon=True)
 
@@ -183,24 +201,39 @@ class Courier:
 
     def __exit__(self, *_: object) -> None:
         self._stop.set()
-        self._thread.join()
-        self._publisher.close()
+        self._thread.join(self._leave_s)
+        if not self._thread.is_alive():
+            self._publisher.close()
+            return
+        # Whoever hangs longer than systemd waits would have the whole daemon killed: its thread dies with the process.
+        if self._in_hand is not None:
+            self._drop(self._in_hand, "the daemon ends")
+        with suppress(Empty):
+            while True:
+                self._drop(self._waiting.get_nowait(), "the daemon ends")
 
     def offer(self, news: News) -> None:
         """Take news, or drop it; never waits."""
         try:
             self._waiting.put_nowait(news)
         except Full:
-            self._count(self._publisher.name, "dropped")
-            log.warning("too much news waits for %s: this of %s is dropped", self._publisher.name, news.event.camera)
+            self._drop(news, "too much news waits")
+
+    def _drop(self, news: News, why: str) -> None:
+        self._count(self._publisher.name, "dropped")
+        camera, name = news.event.camera, self._publisher.name
+        log.warning("aurora %s at %s was not told by %s: %s", news.state, camera, name, why)
 
     def _run(self) -> None:
-        while not self._stop.is_set():
+        while True:
             try:
-                news = self._waiting.get(timeout=0.2)
+                news = self._in_hand = self._waiting.get(timeout=0.2)
             except Empty:
+                if self._stop.is_set():
+                    return
                 continue
             self._count(self._publisher.name, "sent" if self._deliver(news) else "failed")
+            self._in_hand = None
 
     def _deliver(self, news: News) -> bool:
         for attempt in range(TRIES):

@@ -33,6 +33,7 @@ class Ears:
     """Hears what is published."""
 
     name = "webhook"
+    retains = False
 
     def __init__(self) -> None:
         self.heard: list[str] = []
@@ -44,6 +45,13 @@ class Ears:
         pass
 
 
+class Board(Ears):
+    """Keeps what it heard last for whoever looks later, as a broker does."""
+
+    name = "mqtt"
+    retains = True
+
+
 class Sky:
     """A station under a sky that the test paints, with a herald beside it."""
 
@@ -52,10 +60,10 @@ class Sky:
         self.minute = 0
         self.herald = self.new_herald()
 
-    def new_herald(self, cooldown_s: float = 0.0) -> Herald:
-        courier = Courier(self.ears, lambda *_: None)
+    def new_herald(self, cooldown_s: float = 0.0, *more: Ears) -> Herald:
+        couriers = [Courier(ears, lambda *_: None) for ears in (self.ears, *more)]
         settings = EventSettings(cooldown_s=cooldown_s)
-        return Herald(self.station.store, RULES, [courier], settings, every_s=0.01, clock=self.clock)
+        return Herald(self.station.store, RULES, couriers, settings, every_s=0.01, clock=self.clock)
 
     def paint(self, frames: str, minute: int | None = None, *, tell: bool = True) -> None:
         """Label one frame a minute, and let the herald look after each."""
@@ -105,6 +113,30 @@ def test_what_had_begun_before_a_restart_is_not_told_again_but_its_end_is_not_to
     with sky.herald:
         wait_until(sky._kept, "the herald has looked")
         sky.paint("aa...")
+    assert sky.ears.heard == []
+
+
+def test_a_broker_is_told_after_a_restart_that_aurora_goes_on_and_that_it_is_over(sky: Sky) -> None:
+    board = Board()
+    sky.paint("..aaa", tell=False)  # a daemon told of it, and was killed
+    sky.herald = sky.new_herald(0.0, board)
+    with sky.herald:
+        wait_until(lambda: bool(board.heard), "the present state is told")
+        sky.paint("aa...")
+        wait_until(lambda: len(board.heard) == 2, "the end is told")
+    assert board.heard == ["on 4", "off 6"]
+    assert sky.ears.heard == []
+
+
+def test_a_broker_is_told_after_a_restart_that_aurora_ended_meanwhile(sky: Sky) -> None:
+    board = Board()
+    sky.paint("..aaa", tell=False)
+    sky.station.store.derive_events(RULES)
+    sky.clock.now = NOW + timedelta(days=90)
+    sky.herald = sky.new_herald(0.0, board)
+    with sky.herald:
+        wait_until(lambda: bool(board.heard), "the present state is told")
+    assert board.heard == ["off 4"]
     assert sky.ears.heard == []
 
 

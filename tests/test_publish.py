@@ -193,6 +193,7 @@ class Stuck:
     """An address that never takes anything until it is let go."""
 
     name = "webhook"
+    retains = False
 
     def __init__(self) -> None:
         self.free = threading.Event()
@@ -208,6 +209,7 @@ class Shaky:
     """Fails twice, then takes."""
 
     name = "mqtt"
+    retains = True
 
     def __init__(self) -> None:
         self.tries = 0
@@ -234,6 +236,28 @@ def test_an_address_that_hangs_holds_nobody_up_and_what_is_dropped_is_counted() 
         assert 48 <= counts["webhook", "dropped"] <= 50
         stuck.free.set()
         wait_until(lambda: counts["webhook", "sent"] + counts["webhook", "dropped"] == WAITING + 50, "all is told")
+
+
+def test_what_still_waits_at_the_end_is_told() -> None:
+    counts: Counter[tuple[str, str]] = Counter()
+    shaky = Shaky()
+    shaky.tries = 2
+    with Courier(shaky, lambda to, result: counts.update([(to, result)])) as courier:
+        for _ in range(WAITING):
+            courier.offer(ON)
+    assert counts == {("mqtt", "sent"): WAITING}
+
+
+def test_an_address_that_hangs_does_not_hold_up_the_end_and_its_news_is_counted() -> None:
+    counts: Counter[tuple[str, str]] = Counter()
+    stuck = Stuck()
+    try:
+        with Courier(stuck, lambda to, result: counts.update([(to, result)]), leave_s=0.3) as courier:
+            for _ in range(4):
+                courier.offer(ON)
+        assert counts == {("webhook", "dropped"): 4}
+    finally:
+        stuck.free.set()
 
 
 def test_news_is_tried_three_times() -> None:
