@@ -42,6 +42,13 @@ def install(root: Path, drop_ins: bool = False) -> Path:
     return units
 
 
+def documented(section: str) -> list[list[str]]:
+    """Give the blocks of commands in a section of docs/install.md, as root types them."""
+    text = (ROOT / "docs/install.md").read_text(encoding="utf-8")
+    text = text.partition(f"\n## {section}\n")[2].partition("\n## ")[0]
+    return [re.findall(r"sudo (.*)", block) for block in re.findall(r"(?:^    sudo .*\n)+", text, re.MULTILINE)]
+
+
 def verify(root: Path) -> subprocess.CompletedProcess[str]:
     """Let systemd judge the units of a tree with a program in it and the distribution's own units."""
     for program in ("opt/auroramon/bin/auroramon", "bin/kill"):
@@ -98,13 +105,8 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     """A machine on which auroramon is installed and configured, and not yet started."""
     place = tmp_path_factory.mktemp("machine")
     with booted(place) as one:
-        install(one.root)
-        sysusers = one.root / "etc/sysusers.d"
-        sysusers.mkdir(exist_ok=True)
-        shutil.copy(UNITS / "auroramon.sysusers.conf", sysusers / "auroramon.conf")
-        one.call("systemd-sysusers")
-        for folder in ("/var/lib/auroramon", "/var/cache/auroramon"):
-            one.call("install", "-d", "-o", "auroramon", "-g", "auroramon", "-m", "750", folder)
+        for command in documented("User and units")[0]:
+            one.call("sh", "-ec", f"cd /opt/auroramon/source; {command}")
         # So that a hang is noticed soon, and a busy machine is not taken for one.
         hasty = one.root / "etc/systemd/system/auroramon.service.d"
         hasty.mkdir()
@@ -123,7 +125,7 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
             '[database]\nurl = "sqlite:////var/lib/auroramon/auroramon.sqlite"\n'
         )
         one.call("systemctl", "daemon-reload")
-        one.call("systemctl", "enable", "auroramon")
+        one.call(*documented("First configuration")[1][0].split())
         yield one
         one.call("systemctl", "stop", "auroramon", check=False)
 
