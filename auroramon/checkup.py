@@ -15,8 +15,9 @@ from auroramon.assemble import bundle_of, live_threads, wish_of
 from auroramon.backends.choice import choose
 from auroramon.backends.tensorrt import open_runtime
 from auroramon.config import CameraSettings, Settings
-from auroramon.errors import AuroramonError, ConfigError, NoDatabaseError, UnbuiltEngineError
+from auroramon.errors import AuroramonError, ConfigError, MissingPartError, NoDatabaseError, UnbuiltEngineError
 from auroramon.masks import load_mask
+from auroramon.publish import Mqtt
 from auroramon.readers import suffixes
 from auroramon.sources.arrivals import ArrivalRule
 from auroramon.store.database import check_place, connect
@@ -42,6 +43,8 @@ def check(settings: Settings) -> Iterator[Finding]:
         yield from _check_camera(camera)
     yield from _check_shared(settings.camera)
     yield from _check_model(settings)
+    if settings.events.mqtt:
+        yield _check_broker(settings)
     yield _check_database(settings)
 
 
@@ -123,6 +126,16 @@ def _check_model(settings: Settings) -> Iterator[Finding]:
     if choice.not_used:
         level: Literal["note", "ok"] = "note" if choice.remarkable else "ok"
         yield Finding(level, "backend", f"not used: {'; '.join(choice.not_used)}", "docs/gpu.md says what each means")
+
+
+def _check_broker(settings: Settings) -> Finding:
+    """Look for the library only: nobody is spoken to."""
+    try:
+        Mqtt(settings.events.mqtt, settings.events.timeout_s).close()
+    except MissingPartError as error:
+        remedy = "sudo /opt/auroramon/bin/pip install 'auroramon[mqtt]', or empty mqtt in [events]"
+        return Finding("error", "events", f"{error}, or empty mqtt in [events]: `run` does not start", remedy)
+    return Finding("ok", "events", "the library for MQTT is there")
 
 
 def _check_database(settings: Settings) -> Finding:

@@ -76,9 +76,10 @@ def _serve(read: Callable[[], Settings], settings: Settings, life: Lifeline) -> 
 
     stop = _stop_by_signal(life)
     watch = _watch(settings)
+    metrics = _metrics()
+    told = couriers(settings, metrics)  # a library that is missing is said before a model is loaded or a database made
     life.starting("loading the model")
     labeller = make_labeller(settings, live_threads(settings), patience="beside")
-    metrics = _metrics()
     show(metrics, settings, labeller)
     life.starting("opening the database")
     store, job = begin(settings, labeller, "live", settle_s=settings.watch.settle_s, patience_s=BUSY_S)
@@ -86,7 +87,7 @@ def _serve(read: Callable[[], Settings], settings: Settings, life: Lifeline) -> 
     metrics.show_account(store.account())  # before the first scrape: a quarantine that grows from 0 is told of
     if store.folder is not None:
         metrics.watch_disk(store.folder)
-    herald = Herald(store, rules_of(settings), couriers(settings, metrics), settings.events)
+    herald = Herald(store, rules_of(settings), told, settings.events)
     service = Service(
         Parts(
             watch,

@@ -164,6 +164,26 @@ def test_config_check_names_what_is_wrong_and_ends_with_two(auroramon: Command, 
     assert any("`run` will wait" in note for note in notes)
 
 
+def test_a_broker_without_the_library_for_it_is_said_before_the_night(
+    auroramon: Command, tmp_path: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("told.toml").write_text(
+        f'[[camera]]\nname = "a"\nfolder = "{tmp_path}"\n[database]\nurl = "sqlite:///new.db"\n'
+        '[events]\nmqtt = "mqtt://broker/aurora"\n'
+    )
+    assert "ok     events: the library for MQTT is there" in auroramon("config", "check", "-c", "told.toml").out
+    monkeypatch.setitem(sys.modules, "paho.mqtt.enums", None)  # as if it were not installed
+    checked = auroramon("config", "check", "-c", "told.toml")
+    assert checked.code == 2
+    assert "error  events: MQTT needs its library: pip install 'auroramon[mqtt]'" in checked.out
+    lines = json.loads(auroramon("doctor", "-c", "told.toml", "--json").out)
+    (line,) = (line for line in lines if line["about"] == "events")
+    assert (line["level"], "bin/pip install 'auroramon[mqtt]'" in line["remedy"]) == ("failure", True)
+    refused = auroramon("run", "-c", "told.toml")
+    assert (refused.code, "pip install 'auroramon[mqtt]'" in refused.err) == (1, True)
+    assert not Path("new.db").exists()
+
+
 def test_an_unknown_key_is_wrong_configuration(auroramon: Command) -> None:
     Path("odd.toml").write_text("[databse]\n")
     for words in (["config", "check"], ["config", "show"], ["status"]):
