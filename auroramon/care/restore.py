@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import fcntl
 import logging
-import socket
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -17,15 +16,14 @@ from datetime import UTC, datetime
 from itertools import chain, count, takewhile
 from pathlib import Path
 
-from sqlalchemy import inspect, select
+from sqlalchemy import inspect
 
 from auroramon.care.check import examine_file, quick_fault
 from auroramon.care.copies import copy_checked, drop, own_like, sync
 from auroramon.errors import DamagedDatabaseError, StoreError
-from auroramon.store.database import Database, damaged, read_file
-from auroramon.store.methods.runs import process_is_alive
+from auroramon.store.database import damaged, read_file
 from auroramon.store.place import pending_restore
-from auroramon.store.registry import SILENT_S
+from auroramon.store.registry import living_runs, process_is_alive
 from auroramon.store.schema import runs
 
 log = logging.getLogger(__name__)
@@ -160,19 +158,12 @@ def _refuse_living_runs(target: Path, now: datetime, is_alive: Callable[[int], b
         return
     with closing(read_file(target)) as database:
         try:
-            found = _runs_since(database, now.timestamp() - SILENT_S)
+            with database.reading() as conn:
+                known = runs.name in inspect(conn).get_table_names()
+                found = living_runs(conn, now.timestamp(), is_alive) if known else []
         except DamagedDatabaseError:
             return  # which is why it is restored; it cannot be asked
-    for command, host, pid in found:
-        if host != socket.gethostname() or is_alive(pid):
-            raise StoreError(f"`auroramon {command}` works on {target} (process {pid} on {host}): stop it first")
-
-
-def _runs_since(database: Database, since: float) -> list[tuple[str, str, int]]:
-    """Give command, host and process of the runs that have not ended and gave a sign of life since then."""
-    with database.reading() as conn:
-        if runs.name not in inspect(conn).get_table_names():
-            return []
-        columns = (runs.c.command, runs.c.host, runs.c.pid)
-        query = select(*columns).where(runs.c.ended.is_(None), runs.c.heartbeat >= since)
-        return [(command, host, pid) for command, host, pid in conn.execute(query)]
+    for run in found:
+        raise StoreError(
+            f"`auroramon {run.command}` works on {target} (process {run.pid} on {run.host}): stop it first"
+        )

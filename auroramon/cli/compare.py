@@ -52,11 +52,11 @@ def compare(
     """
     from auroramon.cli.review import model_of
     from auroramon.comparison import changes
-    from auroramon.store.store import open_store
+    from auroramon.store.store import read_store
     from auroramon.types import UNKNOWN
 
     settings = settings_of(config)
-    with closing(open_store(settings.database_url, create=False)) as store:
+    with closing(read_store(settings.database_url)) as store:
         first, second = model_of(store, a), model_of(store, b)
         if first.id == second.id:
             raise click.UsageError(f"{a} and {b} are one model")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
@@ -115,6 +116,7 @@ def migrate(config: Path | None, no_copy: bool) -> int:
     if old == REVISION:
         click.echo(f"the schema is {REVISION}, that of this version: nothing to do")
         return 0
+    _check_unused(settings)
     if source is None and not no_copy:
         raise StoreError(f"the database is kept by a server: {PG_DUMP}, then call this again with --no-copy")
     if source is not None and not no_copy:
@@ -236,6 +238,19 @@ def _revision(settings: Settings) -> str:
     if not verdict.sound:
         raise StoreError(f"{verdict.place} is not sound ({verdict.faults[0]}): see `auroramon db check`")
     return verdict.revision
+
+
+def _check_unused(settings: Settings) -> None:
+    """Refuse, before anything is copied, a database that a program of its older version works on.
+
+    Raises:
+        StoreError: one does.
+    """
+    from auroramon.store.database import connect
+    from auroramon.store.migrate import check_unused
+
+    with closing(connect(settings.database_url, create=False, busy_timeout_s=30.0)) as database:
+        check_unused(database, time.time())
 
 
 def _told(verdict: Verdict) -> dict[str, object]:

@@ -23,14 +23,14 @@ def dry_run(settings: Settings, labeller: Labeller, listing: ReadAhead, as_json:
     """Count what would be labelled, and what a missing library would keep from it; make no database."""
     from auroramon.backfill import cut
     from auroramon.readers import ending_of
-    from auroramon.store.store import open_store
+    from auroramon.store.store import read_store
 
     files = size = 0
     endings: Counter[str] = Counter()
     with ExitStack() as at_end:
         model = 0
         try:
-            store = at_end.enter_context(closing(open_store(settings.database_url, create=False)))
+            store = at_end.enter_context(closing(read_store(settings.database_url)))
             model = next((row.id for row in store.models() if row.digest == labeller.bundle.digest), 0)
         except NoDatabaseError:
             store = None

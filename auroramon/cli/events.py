@@ -47,13 +47,13 @@ def events(
     An event is more than two consecutive frames of aurora by default; as many without it end it. What labels, people's
     words or rules have changed since the last time is looked at again first.
     """
-    from auroramon.store.store import open_store
+    from auroramon.store.store import read_store
 
     check_span(since, until)
     if as_json and as_csv:
         raise click.UsageError("--csv or --json, not both")
     settings = settings_of(config)
-    with closing(open_store(settings.database_url, create=False)) as store:
+    with closing(read_store(settings.database_url)) as store:
         store.derive_events(rules_of(settings), since=since, camera=camera)
         found = store.events(since=since, until=until, camera=camera, label=label)
     rows = [_row(event, settings) for event in found]

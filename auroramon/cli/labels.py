@@ -46,14 +46,14 @@ def labels(
     Of several models, the promoted one speaks; a person's correction comes before any of them.
     """
     from auroramon.store.choice import LabelChoice
-    from auroramon.store.store import open_store
+    from auroramon.store.store import read_store
 
     if as_csv and as_json:
         raise click.UsageError("give --csv or --json, not both")
     check_span(chosen["since"], chosen["until"])
     choice = LabelChoice(**chosen)
     settings = settings_of(config)
-    with closing(open_store(settings.database_url, create=False)) as store:
+    with closing(read_store(settings.database_url)) as store:
         _check_names(store, choice)
         rows = store.labels(choice, newest_first=newest_first, limit=limit)
         if as_csv:

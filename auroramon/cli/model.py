@@ -113,10 +113,10 @@ def _in_database(entry: Entry, rows: Sequence[ModelRow], counts: Mapping[int, in
 
 def _known(settings: Settings) -> tuple[list[ModelRow], dict[int, int]]:
     """Give the models of the database, the one that speaks first, and how many frames each labelled."""
-    from auroramon.store.store import open_store
+    from auroramon.store.store import read_store
 
     try:
-        with closing(open_store(settings.database_url, create=False)) as store:
+        with closing(read_store(settings.database_url)) as store:
             return store.models(), store.label_counts()
     except NoDatabaseError:
         return [], {}

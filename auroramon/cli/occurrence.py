@@ -55,13 +55,13 @@ def occurrence(
 
     A night goes by the date of the local noon before it, and is in the span if 12 UTC of that date is.
     """
-    from auroramon.store.store import open_store
+    from auroramon.store.store import read_store
 
     if as_csv and as_json:
         raise click.UsageError("give --csv or --json, not both")
     check_span(since, until)
     settings = settings_of(config)
-    with closing(open_store(settings.database_url, create=False)) as store:
+    with closing(read_store(settings.database_url)) as store:
         rows = store.occurrence(by, since=since, until=until, camera=camera)
         speaks = next((model.name for model in store.models()), "no model")
     if plot is not None:

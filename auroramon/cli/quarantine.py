@@ -23,10 +23,10 @@ def quarantine() -> None:
 @config_option
 def list_files(config: Path | None, as_json: bool) -> int:
     """List the files in quarantine with the reason, oldest first."""
-    from auroramon.store.store import open_store
+    from auroramon.store.store import read_store
 
     settings = settings_of(config)
-    with closing(open_store(settings.database_url, create=False)) as store:
+    with closing(read_store(settings.database_url)) as store:
         found = store.quarantined()
     if as_json:
         told = [

@@ -50,12 +50,12 @@ def refit(
     from auroramon.coordinator import utc_now
     from auroramon.refit import check_enough, gather
     from auroramon.refit import refit as fit
-    from auroramon.store.store import open_store
+    from auroramon.store.store import read_store
 
     settings = settings_of(config)
     origin = _origin(settings, parent)
     folder = to or _folder(settings, name)
-    with closing(open_store(settings.database_url, create=False)) as store:
+    with closing(read_store(settings.database_url)) as store:
         if name in {row.name for row in store.models()}:
             raise ConfigError(f"the database knows a model {name} already: choose another --name")
         reviewed = store.reviewed_frames(origin.embedder_digest, which_of(store, since, until, cameras))

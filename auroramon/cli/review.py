@@ -54,10 +54,12 @@ def import_labels(
 
     from auroramon.coordinator import utc_now
     from auroramon.review import Classes, read_reviews
-    from auroramon.store.store import open_store
+    from auroramon.store.store import open_store, read_store
 
     settings = settings_of(config)
-    with closing(open_store(settings.database_url, create=False)) as store:
+    with closing(
+        read_store(settings.database_url) if dry_run else open_store(settings.database_url, create=False)
+    ) as store:
         known = store.known_labels() | {label for model in store.models() for label in model.labels}
         read = read_reviews(file, store, Classes(known, new_classes))
         reviews = [replace(one, reviewer=one.reviewer or reviewer) for one in read.reviews]
@@ -97,11 +99,11 @@ def queue(
 ) -> int:
     """List the frames from which a model would learn most: uncertain, novel, and unlike each other."""
     from auroramon.review_queue import choose
-    from auroramon.store.store import open_store
+    from auroramon.store.store import read_store
 
     _check_formats(as_csv, as_json)
     settings = settings_of(config)
-    with closing(open_store(settings.database_url, create=False)) as store:
+    with closing(read_store(settings.database_url)) as store:
         which, model = which_of(store, since, until, cameras), model_of(store, name)
         threshold = model.threshold or float("inf")
         chosen = choose(store.candidates(model.id, which), store.reviewed_vectors(model.id, which), threshold, limit)
@@ -137,11 +139,11 @@ def list_reviews(
     as_json: bool,
 ) -> int:
     """List what people said, by time of the frame: of each frame the newest word."""
-    from auroramon.store.store import open_store
+    from auroramon.store.store import read_store
 
     _check_formats(as_csv, as_json)
     settings = settings_of(config)
-    with closing(open_store(settings.database_url, create=False)) as store:
+    with closing(read_store(settings.database_url)) as store:
         rows = store.reviews(which_of(store, since, until, cameras))
         lines = [
             _line(row) for row in rows if (everything or row.current) and (reviewer is None or row.reviewer == reviewer)
@@ -161,10 +163,10 @@ def list_reviews(
 @config_option
 def export(config: Path | None, file: Path) -> int:
     """Write to a CSV file what people said, of each person and frame the newest word, as `import` reads it."""
-    from auroramon.store.store import open_store
+    from auroramon.store.store import read_store
 
     settings = settings_of(config)
-    with closing(open_store(settings.database_url, create=False)) as store:
+    with closing(read_store(settings.database_url)) as store:
         newest = {(row.frame, row.reviewer): row for row in store.reviews()}
     lines = [_line(row) for row in sorted(newest.values(), key=lambda row: row.made)]
     with file.open("x", newline="", encoding="utf-8") as out:

@@ -79,10 +79,10 @@ class Station:
 @config_option
 def status(config: Path | None, as_json: bool) -> int:
     """Say how many files have which state, what each camera gave last, and whether the daemon is well."""
-    from auroramon.store.store import open_store
+    from auroramon.store.store import read_store
 
     settings = settings_of(config)
-    with closing(open_store(settings.database_url, create=False)) as store:
+    with closing(read_store(settings.database_url)) as store:
         station = _look(settings, store)
     if as_json:
         click.echo(json.dumps(_described(station), indent=1))

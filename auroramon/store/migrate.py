@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from sqlalchemy import Connection, inspect
 
-from auroramon.errors import StoreError
+from auroramon.errors import NoDatabaseError, StoreError
 from auroramon.store import views
 from auroramon.store.database import Database
+from auroramon.store.registry import living_runs, process_is_alive
 from auroramon.store.schema import REVISION, metadata
 
 VERSION_TABLE = "auroramon_schema"
 
 
-def upgrade(database: Database) -> None:
+def upgrade(database: Database, now: float, is_alive: Callable[[int], bool] = process_is_alive) -> None:
     """Make or upgrade the tables and views; a database that is up to date is only looked at.
 
     Raises:
-        StoreError: it is newer than this program, of another program, or damaged.
+        StoreError: it is newer than this program, of another program, or damaged; or it is older, and a program of
+            that version works on it.
         StoreBusyError: it is locked, full or away.
     """
     with database.reading() as conn:
@@ -28,12 +31,57 @@ def upgrade(database: Database) -> None:
         database.use_wal()
     with database.writing(durable=True) as conn:
         # Looked at again under the lock: another process may have just done it.
-        if _revision(conn, database) != REVISION:
+        old = _revision(conn, database)
+        if old != REVISION:
+            if old is not None:
+                _refuse_living_runs(conn, database, old, now, is_alive)
             for name in views.NAMES:
                 conn.exec_driver_sql(f"DROP VIEW IF EXISTS {name}")
             _run_alembic(conn)
             for statement in views.statements(conn.dialect.name):
                 conn.exec_driver_sql(statement)
+
+
+def check_revision(database: Database) -> None:
+    """Refuse a database that is not of this version's schema, and change nothing.
+
+    Raises:
+        NoDatabaseError: it is empty.
+        StoreError: it is older or newer than this program, of another program, or damaged.
+        StoreBusyError: it is locked or away.
+    """
+    with database.reading() as conn:
+        revision = _revision(conn, database)
+    if revision is None:
+        raise NoDatabaseError(f"{database.place} is empty yet: `auroramon run` or `backfill` makes its tables")
+    if revision != REVISION:
+        raise StoreError(
+            f"{database.place} is of an older auroramon (schema {revision}, this one reads {REVISION}): the daemon's "
+            "next start, or `auroramon db migrate`, brings it up to date"
+        )
+
+
+def check_unused(database: Database, now: float, is_alive: Callable[[int], bool] = process_is_alive) -> None:
+    """Refuse an older database that a program of its version works on, before anything is done for an upgrade.
+
+    Raises:
+        StoreError: a run of it lives.
+    """
+    with database.reading() as conn:
+        old = _revision(conn, database)
+        if old is not None and old != REVISION:
+            _refuse_living_runs(conn, database, old, now, is_alive)
+
+
+def _refuse_living_runs(
+    conn: Connection, database: Database, old: str, now: float, is_alive: Callable[[int], bool]
+) -> None:
+    """Leave the tables to an older program while it works on them: it knows nothing of those that would be new."""
+    for run in living_runs(conn, now, is_alive):
+        raise StoreError(
+            f"{database.place} is of an older auroramon (schema {old}, this one needs {REVISION}), and {run} works on "
+            "it: stop that first; a program that was killed elsewhere counts as gone after ten minutes"
+        )
 
 
 def _revision(conn: Connection, database: Database) -> str | None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from sqlalchemy import Connection, bindparam, func, insert, select, update
 
@@ -17,6 +20,42 @@ from auroramon.store.schema import cameras, embedders, labels, models, runs
 
 SILENT_S = 600.0
 """A run that has not given a sign of life for ten minutes is dead, wherever it ran."""
+
+
+@dataclass(frozen=True, slots=True)
+class LivingRun:
+    """A run that works on the database."""
+
+    command: str
+    host: str
+    pid: int
+
+    def __str__(self) -> str:
+        return f"`auroramon {self.command}` (process {self.pid} on {self.host})"
+
+
+def process_is_alive(pid: int) -> bool:
+    """Say whether a process of this number runs on this host."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def living_runs(conn: Connection, now: float, is_alive: Callable[[int], bool]) -> list[LivingRun]:
+    """Give the runs of other processes that have not ended, and do not count as dead (see `recover`).
+
+    A table of any version will do, and nothing is written.
+    """
+    query = select(runs.c.command, runs.c.host, runs.c.pid).where(runs.c.ended.is_(None))
+    found = conn.execute(query.where(runs.c.heartbeat >= now - SILENT_S).order_by(runs.c.id))
+    here, own = socket.gethostname(), os.getpid()
+    return [
+        LivingRun(command, host, pid) for command, host, pid in found if host != here or (pid != own and is_alive(pid))
+    ]
 
 
 def register_cameras(conn: Connection, codes: Codes, places: Sequence[CameraPlace]) -> None:

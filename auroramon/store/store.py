@@ -1,6 +1,6 @@
 """The store: everything that is known of files and frames, behind one class.
 
-    store = open_store("sqlite:////var/lib/auroramon/auroramon.db")
+    store = open_store("sqlite:////var/lib/auroramon/auroramon.sqlite")
     run = store.start_run("run", now=now, code_version="1.0")
     store.recover(run, now)
     claimed = store.claim_files(run, arrived, now)
@@ -12,7 +12,8 @@ always given by the caller, aware UTC.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 
 from auroramon.store.database import connect
 from auroramon.store.methods.files import Files
@@ -21,27 +22,50 @@ from auroramon.store.methods.listings import Listings
 from auroramon.store.methods.nights import Nights
 from auroramon.store.methods.runs import Runs
 from auroramon.store.methods.words import Words
-from auroramon.store.migrate import upgrade
+from auroramon.store.migrate import check_revision, upgrade
 from auroramon.types import FileOutcome
 
 
-def open_store(url: str, *, create: bool = True, busy_timeout_s: float = 30.0) -> Store:
-    """Open the database, make it if need be, and bring its schema up to date.
+def open_store(
+    url: str, *, create: bool = True, busy_timeout_s: float = 30.0, clock: Callable[[], float] = time.time
+) -> Store:
+    """Open the database to write to it: make it if need be, and bring its schema up to date.
 
     Args:
         url: `sqlite:////path/to/file.db` or `postgresql://user@host/name`.
         create: whether a SQLite file that is not there is made.
         busy_timeout_s: how long to wait for another writer before StoreBusyError.
+        clock: seconds since 1970, which say whether a run of an older program still lives.
 
     Raises:
         ConfigError: the URL cannot be used, or no file can be kept where it says.
-        StoreError: not a database, damaged, of another program, or newer than this program; it is left untouched.
+        StoreError: not a database, damaged, of another program, newer than this program, or older while a program of
+            its version works on it; it is left as it is.
         StoreBusyError: locked, full or away for now.
         MissingPartError: the driver for PostgreSQL is not installed.
     """
     database = connect(url, create=create, busy_timeout_s=busy_timeout_s)
     try:
-        upgrade(database)
+        upgrade(database, clock())
+    except BaseException:
+        database.close()
+        raise
+    return Store(database)
+
+
+def read_store(url: str) -> Store:
+    """Open a database that is there to ask it: no table is made or changed, whatever its version.
+
+    Raises:
+        ConfigError: the URL cannot be used, or this user may not read what is there.
+        NoDatabaseError: nothing is there yet.
+        StoreError: not a database, damaged, of another program, or of another version.
+        StoreBusyError: locked or away for now.
+        MissingPartError: the driver for PostgreSQL is not installed.
+    """
+    database = connect(url, create=False, busy_timeout_s=30.0)
+    try:
+        check_revision(database)
     except BaseException:
         database.close()
         raise

@@ -5,12 +5,17 @@ from __future__ import annotations
 import json
 import sqlite3
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from auroramon.store.database import connect
+from auroramon.store.schema import REVISION
+from auroramon.store.store import Store, open_store
 from tests.cli.conftest import Command, Winter
 from tests.daemon import run
+from tests.store.old import make_old
 
 
 def harm(winter: Winter) -> Path:
@@ -116,3 +121,48 @@ def test_what_somebody_elses_sql_made_wrong_is_found_and_counted_anew(auroramon:
     assert (said.code, "363 files counted anew, it was kept as 363 files seen = 358" in said.out) == (0, True)
     assert auroramon("db", "check", "-c", winter.config).code == 0
     assert auroramon("db", "recount", "-c", winter.config).out.endswith("363 files counted anew, as it was kept\n")
+
+
+@pytest.fixture
+def old(winter: Winter) -> Winter:
+    """The same night as an older version left it."""
+    with closing(open_store(winter.url)) as store, store._db.writing() as conn:
+        make_old(conn)
+    return winter
+
+
+READING = [
+    "status", "labels", "occurrence", "events", "quarantine list", "model list", "model compare first first",
+    "review queue", "review list", "review export out.csv",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("command", READING)
+def test_who_only_asks_an_older_database_is_told_and_changes_nothing(
+    auroramon: Command, old: Winter, command: str
+) -> None:
+    file = Path(old.url.removeprefix("sqlite:///"))
+    before = file.read_bytes()
+    said = auroramon(*command.split(), "-c", old.config)
+    assert (said.code, said.out) == (1, "")
+    assert said.err == (
+        f"auroramon: {file} is of an older auroramon (schema 0004, this one reads {REVISION}): the daemon's next "
+        "start, or `auroramon db migrate`, brings it up to date\n"
+    )
+    assert file.read_bytes() == before
+
+
+def test_an_older_database_is_copied_and_brought_up_to_date_once_nobody_works_on_it(
+    auroramon: Command, old: Winter, tmp_path: Path
+) -> None:
+    with closing(connect(old.url, create=False, busy_timeout_s=1.0)) as database:
+        store = Store(database)
+        run = store.start_run("backfill", datetime.now(UTC), host="elsewhere", pid=77)
+        said = auroramon("db", "migrate", "-c", old.config)
+        assert (said.code, "`auroramon backfill` (process 77 on elsewhere) works on it" in said.err) == (1, True)
+        assert not (tmp_path / "backups").exists()
+        store.end_run(run, datetime.now(UTC))
+    said = auroramon("db", "migrate", "-c", old.config)
+    assert said.out.endswith(f"the schema was 0004 and is now {REVISION}\n")
+    assert len(list((tmp_path / "backups").iterdir())) == 1
+    assert auroramon("status", "-c", old.config).code == 0

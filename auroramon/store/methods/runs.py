@@ -11,18 +11,8 @@ from auroramon.events import EventRules
 from auroramon.store import events, registry, tally
 from auroramon.store.encoding import epoch
 from auroramon.store.methods.opened import Opened
+from auroramon.store.registry import process_is_alive
 from auroramon.store.results import CameraPlace, ModelRow
-
-
-def process_is_alive(pid: int) -> bool:
-    """Say whether a process of this number runs on this host."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 class Runs(Opened):
