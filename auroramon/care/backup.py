@@ -21,7 +21,7 @@ KEPT_BESIDE = "backups"
 
 @dataclass(frozen=True, slots=True)
 class Backup:
-    """A copy that was found sound."""
+    """A copy that was found whole."""
 
     path: Path
     verdict: Verdict
@@ -31,11 +31,11 @@ class Backup:
 def back_up(source: Path, folder: Path, keep: int, now: datetime) -> Backup:
     """Copy the database to a new file of the folder, and drop the oldest copies beyond `keep`.
 
-    A copy appears under its name only when it is whole, checked and on the disk. Where it is not sound nothing is
+    A copy appears under its name only when it is whole, checked and on the disk. Where it is not whole nothing is
     dropped: the older copies are worth more.
 
     Raises:
-        StoreError: there is no database, no room, or what was copied is not sound.
+        StoreError: there is no database, no room, or what was copied is not whole.
         StoreBusyError: another backup is at work, or a file cannot be reached now.
     """
     if not source.exists():
@@ -49,11 +49,11 @@ def back_up(source: Path, folder: Path, keep: int, now: datetime) -> Backup:
             raise StoreError(f"{path} is there already, and no copy is ever overwritten: wait a second")
         part = folder / f".{path.name}.part"
         verdict = copy_checked(source, part)
-        if not verdict.sound:
+        if not verdict.whole:
             drop(part)
             raise StoreError(
-                f"{source} is not sound ({verdict.faults[0]}): no copy of it is kept, and the older ones stay. "
-                "Stop the service and call `auroramon db restore`"
+                f"{source} is not sound ({verdict.faults[0]}): no copy of it is kept, and the older ones stay; "
+                f"{verdict.remedy}"
             )
         part.rename(path)
         sync(folder)

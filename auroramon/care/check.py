@@ -14,7 +14,7 @@ from urllib.parse import quote
 from sqlalchemy import Connection, inspect
 
 from auroramon.errors import DamagedDatabaseError
-from auroramon.store import accounts
+from auroramon.store import accounts, hours
 from auroramon.store.database import MALFORMED, Database, read_file
 from auroramon.store.migrate import VERSION_TABLE
 from auroramon.store.results import FileAccount
@@ -22,6 +22,10 @@ from auroramon.store.schema import REVISION
 
 MOST_FAULTS = 10
 NO_TABLES = "it holds no tables of auroramon"
+RESTORE = "stop the service, then: auroramon db restore"
+UPDATE = "update auroramon, or name another database in [database] url"
+ANOTHER = "name the database of auroramon in [database] url; the tables of an empty one are made by the first run"
+RECOUNT = "no label is lost by that; it is mended by: auroramon db recount"
 _STEPS = 20_000  # of SQLite's machine between two looks at the clock
 
 
@@ -30,13 +34,20 @@ class Verdict:
     """What was found in a database."""
 
     place: str  # the file, or the URL without its password
-    faults: tuple[str, ...]  # one sentence each; none where it is sound
+    faults: tuple[str, ...]  # one sentence each; none where all that it should hold is there
     revision: str = ""  # of its schema; empty where it has none of ours
     account: FileAccount | None = None  # None where the files could not be counted
+    miscounts: tuple[str, ...] = ()  # what is kept counted beside that, and is wrong; one sentence each
+    remedy: str = ""  # what helps against the faults, or else the miscounts
+
+    @property
+    def whole(self) -> bool:
+        """Whether it is worth a copy: what is only counted wrongly can be counted again."""
+        return not self.faults
 
     @property
     def sound(self) -> bool:
-        return not self.faults
+        return not self.faults and not self.miscounts
 
 
 def examine_file(path: Path) -> Verdict:
@@ -56,25 +67,37 @@ def examine_file(path: Path) -> Verdict:
 def examine(database: Database) -> Verdict:
     """Judge a database; of PostgreSQL, which keeps pages and references itself, only whether the files add up."""
     faults: list[str] = []
+    miscounts: tuple[str, ...] = ()
     try:
         with database.reading() as conn:
             if database.sqlite:
                 faults += _pages(conn)
             if VERSION_TABLE not in inspect(conn).get_table_names():
-                return Verdict(database.place, (*faults, NO_TABLES))
+                return Verdict(database.place, (*faults, NO_TABLES), remedy=RESTORE if faults else ANOTHER)
             revision = str(conn.exec_driver_sql(f"SELECT version_num FROM {VERSION_TABLE}").scalar())  # noqa: S608
             if revision > REVISION:
-                faults.append(f"a newer auroramon wrote it (schema {revision}, this one knows {REVISION})")
+                newer = f"a newer auroramon wrote it (schema {revision}, this one knows {REVISION})"
+                return Verdict(database.place, (*faults, newer), revision, remedy=RESTORE if faults else UPDATE)
             if database.sqlite:
                 faults += _references(conn)
             account = accounts.recount(conn)
             if not account.adds_up:
                 faults.append(f"its files do not add up: {account}")
-            if revision == REVISION:
-                faults += _kept(account, accounts.account(conn))
+            if revision == REVISION and not faults:
+                miscounts = tuple(miscounted(conn, account))
     except DamagedDatabaseError as error:
-        return Verdict(database.place, (*faults, error.said))
-    return Verdict(database.place, tuple(faults), revision, account)
+        return Verdict(database.place, (*faults, error.said), remedy=RESTORE)
+    remedy = RESTORE if faults else RECOUNT if miscounts else ""
+    return Verdict(database.place, tuple(faults), revision, account, miscounts, remedy)
+
+
+def miscounted(conn: Connection, account: FileAccount) -> Iterator[str]:
+    """Compare what is kept counted with `account`, that of the files, and with each other."""
+    kept = accounts.account(conn)
+    if account != kept:
+        yield f"it keeps another account ({kept}) than that of its files ({account})"
+    if wrong := hours.miscounted(conn):
+        yield f"the frames of {len(wrong)} hours are counted otherwise by Moon and reason than by label"
 
 
 def _pages(conn: Connection) -> list[str]:
@@ -89,11 +112,6 @@ def _references(conn: Connection) -> Iterator[str]:
     lost = Counter((str(row[0]), str(row[2])) for row in rows)
     for (table, parent), number in sorted(lost.items()):
         yield f"{number} rows of {table} refer to rows of {parent} that are not there"
-
-
-def _kept(account: FileAccount, kept: FileAccount) -> Iterator[str]:
-    if account.adds_up and account != kept:
-        yield f"it keeps another account ({kept}) than that of its files ({account}): `auroramon db recount` mends that"
 
 
 def quick_fault(path: Path, limit_s: float) -> str:

@@ -44,13 +44,13 @@ def restore(target: Path, copy: Path, now: datetime, is_alive: Callable[[int], b
     if not copy.is_file():
         raise StoreError(f"there is no copy at {copy}")
     verdict = examine_file(copy)
-    if not verdict.sound:
+    if not verdict.whole:
         raise StoreError(f"{copy} is not sound ({verdict.faults[0]}): it is not restored; try an older one")
     _refuse_living_runs(target, now, is_alive)
     with _unused(target):
         part = target.with_name(f".{target.name}.part")
         verdict = copy_checked(copy, part)
-        if not verdict.sound:
+        if not verdict.whole:
             drop(part)
             raise StoreError(f"the copy of {copy} came out damaged ({verdict.faults[0]}): is the disk failing?")
         with closing(sqlite3.connect(part)) as connection:

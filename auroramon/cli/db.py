@@ -48,7 +48,8 @@ def backup(config: Path | None, folder: Path | None, keep: int | None, as_json: 
         dropped = [str(path) for path in done.dropped]
         click.echo(json.dumps({"path": str(done.path), "bytes": size, "dropped": dropped} | _told(done.verdict)))
         return 0
-    click.echo(f"{done.path}: {size / 1e6:.1f} MB, {_account(done.verdict)}; the copy is sound")
+    found = "sound" if done.verdict.sound else f"whole, but {done.verdict.miscounts[0]}: {done.verdict.remedy}"
+    click.echo(f"{done.path}: {size / 1e6:.1f} MB, {_account(done.verdict)}; the copy is {found}")
     for path in done.dropped:
         click.echo(f"{path} made room for it")
     return 0
@@ -69,9 +70,9 @@ def check(config: Path | None, file: Path | None, as_json: bool) -> int:
     elif verdict.sound:
         click.echo(f"{verdict.place} is sound: {_account(verdict)}, schema {verdict.revision}")
     else:
-        for fault in verdict.faults:
+        for fault in (*verdict.faults, *verdict.miscounts):
             click.echo(f"{verdict.place}: {fault}")
-        click.echo("auroramon: stop the service, then: auroramon db restore", err=True)
+        click.echo(f"auroramon: {_remedy(verdict, is_copy=file is not None)}", err=True)
     return 0 if verdict.sound else 1
 
 
@@ -203,7 +204,7 @@ def _newest_sound(target: Path, folder: Path) -> Path:
 
     for copy in copies(target, folder):
         verdict = examine_file(copy)
-        if verdict.sound:
+        if verdict.whole:
             return copy
         click.echo(f"auroramon: {copy} is passed over: {verdict.faults[0]}", err=True)
     raise StoreError(f"there is no sound copy of {target.name} in {folder}; name one: auroramon db restore FILE")
@@ -235,8 +236,8 @@ def _revision(settings: Settings) -> str:
     verdict = _examined(settings, None)
     if verdict.faults == (NO_TABLES,) and sqlite_file(settings.database_url) is None:
         return "none"
-    if not verdict.sound:
-        raise StoreError(f"{verdict.place} is not sound ({verdict.faults[0]}): see `auroramon db check`")
+    if not verdict.whole:
+        raise StoreError(f"{verdict.place} is not sound ({verdict.faults[0]}): {verdict.remedy}")
     return verdict.revision
 
 
@@ -255,7 +256,24 @@ def _check_unused(settings: Settings) -> None:
 
 def _told(verdict: Verdict) -> dict[str, object]:
     account = None if verdict.account is None else asdict(verdict.account)
-    return {"sound": verdict.sound, "faults": verdict.faults, "schema": verdict.revision, "files": account}
+    faults = (*verdict.faults, *verdict.miscounts)
+    return {
+        "sound": verdict.sound,
+        "faults": faults,
+        "remedy": verdict.remedy,
+        "schema": verdict.revision,
+        "files": account,
+    }
+
+
+def _remedy(verdict: Verdict, *, is_copy: bool) -> str:
+    from auroramon.care.check import RECOUNT, RESTORE
+
+    if is_copy and verdict.remedy == RESTORE:
+        return "this copy is of no use: auroramon db restore takes the newest one that is"
+    if is_copy and verdict.remedy == RECOUNT:
+        return "no label is lost by that; after a restore of this copy: auroramon db recount"
+    return verdict.remedy
 
 
 def _account(verdict: Verdict) -> str:

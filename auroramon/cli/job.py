@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from auroramon.labeller import Labeller
     from auroramon.store.results import Source
     from auroramon.store.store import Store
+
+log = logging.getLogger(__name__)
 
 
 def begin(
@@ -61,6 +64,8 @@ def enter(store: Store, settings: Settings, labeller: Labeller, source: Source, 
         settings_digest=hashlib.sha256(settings.model_dump_json().encode()).hexdigest(),
     )
     store.recover(run, now)
+    if hours := store.touch_miscounted():
+        log.warning("%d hours were counted by something else than this version: they are counted again", hours)
     return Job(run, model, source, settle_s)
 
 

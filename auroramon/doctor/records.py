@@ -10,7 +10,7 @@ from statistics import median
 from sqlalchemy import Connection, func, inspect, select
 from sqlalchemy.engine import make_url
 
-from auroramon.care.check import quick_fault
+from auroramon.care.check import miscounted, quick_fault
 from auroramon.doctor.lines import Line, Machine
 from auroramon.errors import AuroramonError, NoDatabaseError, StoreBusyError
 from auroramon.store import accounts
@@ -62,7 +62,7 @@ def _examine(database: Database, machine: Machine) -> Iterator[Line]:
         yield _schema(str(old))
         if old != REVISION:
             return
-        yield _account(conn)
+        yield from _account(conn)
         yield from _times(conn, machine)
 
 
@@ -91,13 +91,17 @@ def _schema(found: str) -> Line:
     return Line("failure", "database", f"its schema {found} is newer than this version's {REVISION}", remedy)
 
 
-def _account(conn: Connection) -> Line:
+def _account(conn: Connection) -> Iterator[Line]:
     now = accounts.recount(conn)
     if not now.adds_up:
-        return Line("failure", "database", f"does not add up: {now}", RESTORE)
+        yield Line("failure", "database", f"does not add up: {now}", RESTORE)
+        return
     if now.quarantined > MANY * now.seen:
-        return Line("warning", "database", str(now), "auroramon quarantine list says what is wrong with the bad files")
-    return Line("ok", "database", str(now))
+        yield Line("warning", "database", str(now), "auroramon quarantine list says what is wrong with the bad files")
+    else:
+        yield Line("ok", "database", str(now))
+    for said in miscounted(conn, now):
+        yield Line("warning", "database", said, "auroramon db recount")
 
 
 def _times(conn: Connection, machine: Machine) -> Iterator[Line]:

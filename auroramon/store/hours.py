@@ -81,6 +81,14 @@ def due(conn: Connection, before: int | None, limit: int) -> Sequence[Hour]:
     return [(camera, night, hour) for camera, night, hour in conn.execute(query.limit(limit))]
 
 
+def miscounted(conn: Connection) -> Sequence[Hour]:
+    """Give the hours that are not due and whose counts by kind are not those by label.
+
+    Nothing of this version leaves such an hour; a program from before `hour_kinds` that counts hours does.
+    """
+    return [(camera, night, hour) for camera, night, hour in conn.execute(_MISCOUNTED)]
+
+
 def count_due(conn: Connection, before: int | None) -> int:
     """Count the frames of some hours that are due and begin before `before`; give the number of hours."""
     done = frames = 0
@@ -150,6 +158,20 @@ def _count_sql(sqlite: bool) -> str:
     )
 
 
+def _miscounted_sql() -> str:
+    by_label = {name: f"label_id = {code}" for name, code in LABEL_CODES.items()}
+    by_label["other"] = f"label_id > {len(LABEL_CODES)}"
+    sums = ", ".join(f"SUM(CASE WHEN {is_it} THEN frames ELSE 0 END) AS {name}" for name, is_it in by_label.items())
+    differ = " OR ".join(f"h.{name} <> COALESCE(k.{name}, 0)" for name in (*COUNTS, "total"))
+    return (
+        "SELECT h.camera_id, h.night, h.hour FROM hours AS h LEFT JOIN ("  # noqa: S608 (our own names)
+        f"SELECT camera_id, night, hour, {sums}, SUM(frames) AS total FROM hour_kinds GROUP BY camera_id, night, hour"
+        ") AS k ON k.camera_id = h.camera_id AND k.night = h.night AND k.hour = h.hour "
+        f"WHERE h.due = 0 AND ({differ})"
+    )
+
+
+_MISCOUNTED = text(_miscounted_sql())
 _COLUMNS = {code: name for name, code in LABEL_CODES.items()}
 _COUNT = {dialect: text(_count_sql(dialect == "sqlite")) for dialect in ("sqlite", "postgresql")}
 _KEEP = text(

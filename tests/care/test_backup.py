@@ -43,6 +43,24 @@ def test_a_copy_beside_a_daemon_that_writes_is_one_moment_of_it(database: Path, 
     assert done.verdict.account.seen == COUNT + 1
 
 
+def test_a_wrong_count_stops_no_backup(database: Path, tmp_path: Path) -> None:
+    """All labels are there, and what is counted of them can be counted again."""
+    with closing(sqlite3.connect(database)) as conn:
+        conn.execute("UPDATE account SET labelled = labelled + 1")
+        conn.commit()
+    done = back_up(database, tmp_path / "copies", 3, LATER)
+    assert done.path.exists()
+    assert "it keeps another account" in done.verdict.miscounts[0]
+
+
+def test_what_a_newer_program_wrote_is_not_to_be_restored(database: Path, tmp_path: Path) -> None:
+    with closing(sqlite3.connect(database)) as conn:
+        conn.execute("UPDATE auroramon_schema SET version_num = '0999'")
+        conn.commit()
+    with pytest.raises(StoreError, match=r"a newer auroramon wrote it .*; update auroramon"):
+        back_up(database, tmp_path / "copies", 3, LATER)
+
+
 def test_the_oldest_copies_make_room_and_strangers_are_left_alone(database: Path, tmp_path: Path) -> None:
     folder = tmp_path / "copies"
     folder.mkdir()

@@ -12,7 +12,7 @@ import pytest
 from auroramon.care.check import examine, examine_file, quick_fault
 from auroramon.store import open_store
 from auroramon.store.database import connect
-from tests.care.conftest import COUNT, HARMS
+from tests.care.conftest import COUNT, HARMS, cut_off
 from tests.store.station import Station, labelled, stat
 
 
@@ -80,6 +80,36 @@ def test_another_programs_database_and_a_newer_one_are_told(database: Path, tmp_
     assert examine_file(other).faults == ("it holds no tables of auroramon",)
     change(database, "UPDATE auroramon_schema SET version_num = '0999'")
     assert "a newer auroramon wrote it (schema 0999" in examine_file(database).faults[0]
+
+
+def test_each_fault_has_the_remedy_that_helps(database: Path, tmp_path: Path) -> None:
+    """A restore costs the newest labels: it is for what nothing else mends."""
+    assert examine_file(database).remedy == ""
+    other = tmp_path / "photos.db"
+    change(other, "CREATE TABLE photos (name TEXT)")
+    assert examine_file(other).remedy.startswith("name the database of auroramon")
+    change(database, "UPDATE account SET labelled = labelled + 1")
+    verdict = examine_file(database)
+    assert (verdict.faults, verdict.whole, verdict.sound) == ((), True, False)
+    assert verdict.miscounts[0].startswith("it keeps another account")
+    assert verdict.remedy.endswith("auroramon db recount")
+    change(database, "UPDATE auroramon_schema SET version_num = '0999'")
+    assert examine_file(database).remedy.startswith("update auroramon")
+    cut_off(database)
+    assert examine_file(database).remedy.endswith("auroramon db restore")
+
+
+def test_hours_counted_by_a_program_that_knows_no_kinds_are_told(database: Path) -> None:
+    store = open_store(f"sqlite:///{database}")
+    store.count_hours()
+    store.close()
+    assert examine_file(database).sound
+    change(database, "DELETE FROM hour_kinds")
+    with closing(sqlite3.connect(database)) as conn:
+        (hours,) = conn.execute("SELECT COUNT(*) FROM hours WHERE total > 0").fetchone()
+    assert hours > 0
+    said = f"the frames of {hours} hours are counted otherwise by Moon and reason than by label"
+    assert examine_file(database).miscounts == (said,)
 
 
 def test_the_look_at_the_start_ends_when_its_time_is_over(database: Path) -> None:

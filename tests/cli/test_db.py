@@ -117,6 +117,9 @@ def test_what_somebody_elses_sql_made_wrong_is_found_and_counted_anew(auroramon:
         conn.commit()
     said = auroramon("db", "check", "-c", winter.config)
     assert (said.code, "it keeps another account (363 files seen = 358 labelled" in said.out) == (1, True)
+    assert said.err == "auroramon: no label is lost by that; it is mended by: auroramon db recount\n"
+    copied = auroramon("db", "backup", "-c", winter.config)
+    assert (copied.code, "the copy is whole, but it keeps another account" in copied.out) == (0, True)
     said = auroramon("db", "recount", "-c", winter.config)
     assert (said.code, "363 files counted anew, it was kept as 363 files seen = 358" in said.out) == (0, True)
     assert auroramon("db", "check", "-c", winter.config).code == 0
@@ -166,3 +169,17 @@ def test_an_older_database_is_copied_and_brought_up_to_date_once_nobody_works_on
     assert said.out.endswith(f"the schema was 0004 and is now {REVISION}\n")
     assert len(list((tmp_path / "backups").iterdir())) == 1
     assert auroramon("status", "-c", old.config).code == 0
+
+
+def test_hours_that_an_older_program_counted_are_counted_again_at_the_start(
+    winter: Winter, auroramon: Command, tmp_path: Path
+) -> None:
+    with closing(open_store(winter.url)) as store:
+        store.count_hours()
+        with store._db.writing() as conn:
+            conn.exec_driver_sql("DELETE FROM hour_kinds")
+    assert "are counted otherwise by Moon" in auroramon("db", "check", "-c", winter.config).out
+    (tmp_path / "archive").mkdir()
+    said = auroramon("backfill", tmp_path / "archive", "--workers", 1, "-c", winter.config)
+    assert "hours were counted by something else than this version" in said.err
+    assert auroramon("db", "check", "-c", winter.config).code == 0

@@ -317,6 +317,7 @@ def test_a_database_that_is_not_there_or_empty(tmp_path: Path) -> None:
         ("UPDATE auroramon_schema SET version_num = '9999'", "failure", "9999 is newer"),
         ("UPDATE auroramon_schema SET version_num = '0000'", "warning", "the next start brings it"),
         ("UPDATE files SET state = 9 WHERE id = 7", "failure", "does not add up"),
+        ("UPDATE account SET seen = seen + 1", "warning", "it keeps another account"),
         ("UPDATE files SET state = 3 WHERE id < 20", "warning", "20 quarantined"),
         ("UPDATE files SET mtime_ns = 1", "warning", "older than the exposures"),
     ],

@@ -23,6 +23,7 @@ from auroramon.store.relabel import JudgedBatch
 from auroramon.store.results import CameraPlace, OccurrenceRow
 from auroramon.store.reviews import NewReview
 from auroramon.store.schema import COUNTS, LABEL_CODES
+from auroramon.types import FileOutcome
 from tests.store.conftest import _empty
 from tests.store.station import NOW, Station, labelled, model_row, record, stat
 
@@ -291,3 +292,30 @@ def test_a_night_that_is_expected_after_it_was_counted_is_counted_again(station:
     assert parts(station.store) == reference(station.store)
     missing = [row.missing for row in station.store.occurrence("hour") if row.total]
     assert missing == [59, 59]
+
+
+def test_what_an_older_program_counted_is_found_and_counted_again(station: Station) -> None:
+    """Such a one sets `due` and the counts by label, and knows nothing of `hour_kinds`."""
+
+    def one(after_s: int) -> FileOutcome:
+        file = stat(f"{after_s}.png")
+        return labelled(file, record(file.path, time=NOW + timedelta(seconds=after_s)))
+
+    store = station.store
+    station.commit(one(0), one(7200))
+    store.count_hours()
+    assert store.touch_miscounted() == 0
+    station.commit(one(9))
+    with store._db.writing() as conn:
+        conn.execute(text("UPDATE hours SET due = 0, arc = 2, total = 2 WHERE due = 1"))
+    assert kinds_shown(store) == 2
+    assert store.touch_miscounted() == 1
+    assert kinds_shown(store) == 3
+    store.count_hours()
+    assert kinds_shown(store) == 3
+    assert store.touch_miscounted() == 0
+
+
+def kinds_shown(store: Store) -> int:
+    with store._db.reading() as conn:
+        return int(conn.execute(text("SELECT SUM(frames) FROM occurrence_kinds")).scalar_one())

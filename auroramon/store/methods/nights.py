@@ -80,6 +80,15 @@ class Nights(Opened):
                 done += hours.count_due(conn, hour)
         return done
 
+    def touch_miscounted(self) -> int:
+        """Have the hours counted again whose counts by kind are not those by label; give the number of hours."""
+        with self._db.reading() as conn:
+            found = hours.miscounted(conn)
+        if found:
+            with self._db.writing() as conn:
+                hours.touch(conn, found)
+        return len(found)
+
     def recount(self) -> FileAccount:
         """Count anew all that is kept counted, files by state and frames by hour; give the account that was kept."""
         with self._db.writing(durable=True) as conn:
