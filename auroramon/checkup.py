@@ -20,6 +20,7 @@ from auroramon.masks import load_mask
 from auroramon.publish import Mqtt
 from auroramon.readers import suffixes
 from auroramon.sources.arrivals import ArrivalRule
+from auroramon.sources.entry import closed, is_folder, is_there, opened
 from auroramon.store.database import check_place, connect
 from auroramon.store.migrate import VERSION_TABLE
 from auroramon.times import check_pattern
@@ -70,10 +71,13 @@ def _check_camera(camera: CameraSettings) -> Iterator[Finding]:
 def _check_folder(about: str, folder: Path | None) -> Finding:
     if folder is None:
         return Finding("note", about, "has no folder: `run` refuses to start, `backfill` and `classify` need none")
-    if not folder.exists():
+    if (shut := closed(folder)) is not None:
+        said = f"{folder} cannot be reached: this user may not enter {shut}"
+        return Finding("error", about, said, opened(shut))
+    if not is_there(folder):
         said = f"{folder} is not there: `run` will wait for it"
         return Finding("note", about, said, "mount or make it, or correct `folder`")
-    if not folder.is_dir():
+    if not is_folder(folder):
         return Finding("error", about, f"{folder} is no folder")
     if not os.access(folder, os.R_OK | os.X_OK):
         remedy = f"sudo setfacl -R -m u:auroramon:rX -m d:u:auroramon:rX {folder}"

@@ -37,7 +37,7 @@ def install(root: Path, drop_ins: bool = False) -> Path:
     units.mkdir(parents=True, exist_ok=True)
     for unit in (*UNITS.glob("*.service"), *UNITS.glob("*.timer")):
         shutil.copy(unit, units)
-    for service in ("auroramon.service", "auroramon-backfill@.service") if drop_ins else ():
+    for service in SERVICES if drop_ins else ():
         shutil.copytree(UNITS / "drop-ins", units / f"{service}.d")
     return units
 
@@ -250,6 +250,36 @@ def test_a_copy_of_the_database_is_made_by_its_unit(machine: Machine) -> None:
     assert machine.show("auroramon-backup", "Result") == "success"
     copies = list((machine.var / "lib/auroramon/backups").iterdir())
     assert [copy.stat().st_mode & 0o777 for copy in copies] == [0o640]
+
+
+@pytest.mark.timeout(180)
+def test_a_database_and_copies_on_another_disk(machine: Machine) -> None:
+    """The doctor says that the units cannot write there, and what it says to do helps."""
+    folder, config = "/srv/usb/auroramon", machine.root / "etc/auroramon/auroramon.toml"
+    usual = config.read_text()
+    machine.call("install", "-d", "-o", "auroramon", "-g", "auroramon", "-m", "750", folder)
+    drop_ins = [machine.root / f"etc/systemd/system/{service}.d/other-disk.conf" for service in SERVICES]
+    config.write_text(usual.replace("/var/lib/auroramon/", f"{folder}/"))
+    try:
+        said = json.loads(machine.call("/opt/auroramon/bin/auroramon", "doctor", "--json", check=False))
+        failures = {line["about"]: line for line in said if line["level"] == "failure"}
+        assert "is read-only for auroramon.service" in failures["database"]["sentence"]
+        assert f"{folder}/backups is read-only for auroramon-backup.service" in failures["backup"]["sentence"]
+        for drop_in in drop_ins:
+            drop_in.parent.mkdir(exist_ok=True)
+            shutil.copy(UNITS / "drop-ins/other-disk.conf", drop_in)
+        machine.call("systemctl", "daemon-reload")
+        said = json.loads(machine.call("/opt/auroramon/bin/auroramon", "doctor", "--json", check=False))
+        assert not {"database", "backup"} & {line["about"] for line in said if line["level"] == "failure"}, said
+        machine.call("systemctl", "restart", "auroramon")
+        machine.call("systemctl", "start", "auroramon-backup")
+        assert machine.call("ls", f"{folder}/backups").startswith("auroramon-")
+    finally:
+        machine.call("systemctl", "stop", "auroramon", check=False)
+        config.write_text(usual)
+        for drop_in in drop_ins:
+            drop_in.unlink(missing_ok=True)
+        machine.call("systemctl", "daemon-reload")
 
 
 @pytest.mark.timeout(180)

@@ -144,4 +144,6 @@ def check(config: Path | None, as_json: bool) -> int:
     else:
         for finding in findings:
             click.echo(f"{finding.level:<6} {finding.about}: {finding.sentence}")
+            if finding.level == "error" and finding.remedy:
+                click.echo(f"       -> {finding.remedy}")
     return 2 if any(finding.level == "error" for finding in findings) else 0

@@ -1,4 +1,4 @@
-"""The machine: limits of the kernel, the clock, the user, the unit, the versions."""
+"""The machine: limits of the kernel, the clock, the user, the versions."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import ctypes
 import os
 import platform
 import re
-import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, requires, version
@@ -15,14 +14,11 @@ from pathlib import Path
 from auroramon.config import Settings
 from auroramon.doctor.lines import Line, Machine
 from auroramon.sources.arrivals import enters
+from auroramon.sources.entry import is_folder
 from auroramon.sources.mounts import needs_polling
 
 COUNTING_S = 10.0  # a folder tree is counted for so long
-COMMAND_S = 10.0
 TIME_ERROR = 5  # of adjtimex(2): the clock is not synchronised
-SERVICE = "auroramon.service"
-SERVICE_DATABASE = "/var/lib/auroramon/auroramon.sqlite"
-HARDENED = {"NoNewPrivileges": "yes", "ProtectSystem": "strict", "MemoryDenyWriteExecute": "yes", "PrivateTmp": "yes"}
 
 
 def check_inotify(settings: Settings, machine: Machine) -> Iterator[Line]:
@@ -54,7 +50,7 @@ def check_inotify(settings: Settings, machine: Machine) -> Iterator[Line]:
 def _by_inotify(folder: Path, settings: Settings, machine: Machine) -> bool:
     if settings.watch.poll == "always" or not machine.answers(folder):
         return False
-    return folder.is_dir() and (settings.watch.poll == "never" or not needs_polling(machine.filesystem(str(folder))))
+    return is_folder(folder) and (settings.watch.poll == "never" or not needs_polling(machine.filesystem(str(folder))))
 
 
 def count_folders(root: Path, within_s: float = COUNTING_S) -> int:
@@ -105,51 +101,6 @@ def check_user(machine: Machine) -> Line:
         "warning", "user", "root may read everything, so folders and files are not examined as the service sees them",
         "sudo -u auroramon /opt/auroramon/bin/auroramon doctor",
     )  # fmt: skip
-
-
-def check_unit(machine: Machine, settings: Settings | None = None) -> Iterator[Line]:
-    """Look at the unit as systemd has it, and whether the service and people mean the same database."""
-    if not (machine.root / "run/systemd/system").is_dir():
-        yield Line("ok", "unit", "this machine does not run systemd")
-        return
-    asked = ("LoadState", "UnitFileState", "ActiveState", "NRestarts", "WatchdogUSec", "Restart", *HARDENED)
-    command = [machine.systemctl, "show", SERVICE, "-p", ",".join(asked)]
-    try:
-        said = subprocess.run(  # noqa: S603 - systemctl, with words of ours
-            command, capture_output=True, text=True, timeout=COMMAND_S, check=True
-        ).stdout
-    except (OSError, subprocess.SubprocessError) as error:
-        yield Line("warning", "unit", f"systemctl does not answer: {error}", f"look at: systemctl status {SERVICE}")
-        return
-    unit = dict(line.split("=", 1) for line in said.splitlines() if "=" in line)
-    if unit.get("LoadState") != "loaded":
-        yield Line("warning", "unit", f"{SERVICE} is not installed", "docs/install.md says how")
-        return
-    yield from _judge_unit(unit)
-    if settings is not None and not settings.database.url and not os.environ.get("STATE_DIRECTORY"):
-        said = "the configuration names no database: the service has its own, and commands of people look elsewhere"
-        yield Line("warning", "database", said, f'in [database]: url = "sqlite:///{SERVICE_DATABASE}"')
-
-
-def _judge_unit(unit: dict[str, str]) -> Iterator[Line]:
-    if unit.get("UnitFileState") == "enabled":
-        yield Line("ok", "unit", f"is enabled and {unit.get('ActiveState', 'unknown')}")
-    else:
-        remedy = f"sudo systemctl enable --now {SERVICE}"
-        yield Line("failure", "unit", "is not enabled: after a power cut nobody starts it", remedy)
-    if unit.get("NRestarts", "0") != "0":
-        said = f"was started again {unit['NRestarts']} times since it was last started by hand"
-        yield Line("warning", "unit", said, "journalctl -u auroramon -p err says why")
-    open_doors = [name for name, wanted in HARDENED.items() if unit.get(name) != wanted]
-    if unit.get("WatchdogUSec") in {None, "0", "infinity"}:
-        open_doors.append("WatchdogSec")
-    if unit.get("Restart") != "always":
-        open_doors.append("Restart")
-    if open_doors:
-        remedy = "install systemd/auroramon.service of this version; systemctl cat auroramon shows what overrides it"
-        yield Line("warning", "unit", f"{', '.join(open_doors)}: not as shipped", remedy)
-    else:
-        yield Line("ok", "unit", "is hardened, watched over and started again")
 
 
 def check_versions(needed: Sequence[str] | None = None, python: str = platform.python_version()) -> Line:

@@ -1,4 +1,4 @@
-"""The station: its folders and disks, what answers at its address, what the model runs on."""
+"""The station: its folders, what answers at its address, what the model runs on."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import re
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
@@ -16,17 +15,12 @@ from auroramon import checkup
 from auroramon.assemble import bundle_of
 from auroramon.config import CameraSettings, Settings
 from auroramon.doctor.lines import Level, Line, Machine
-from auroramon.doctor.records import database_file, frames_between
 from auroramon.errors import AuroramonError
+from auroramon.sources.entry import is_folder
 from auroramon.sources.mounts import needs_polling
-from auroramon.store.database import connect
-from auroramon.store.migrate import VERSION_TABLE
 
 PATIENCE_S = 3.0
-WEEK_S = 7 * 86400.0
 SAMPLE = 20  # files of a folder that are looked at
-SHORT_DAYS, FEW_DAYS = 7.0, 60.0
-NO_SPACE, LITTLE_SPACE = 200e6, 2e9  # bytes
 LEVELS: dict[str, Level] = {"ok": "ok", "note": "warning", "error": "failure"}
 EVERYWHERE = {"0.0.0.0": "127.0.0.1", "[::]": "::1"}  # noqa: S104 - where a daemon may listen
 START = "the service says why when it starts: journalctl -u auroramon -n 50"
@@ -53,7 +47,7 @@ def check_folder(camera: CameraSettings, settings: Settings, machine: Machine) -
         remedy = "look after the mount (its server, the network); the other cameras go on meanwhile"
         yield Line("failure", about, f"{folder} does not answer", remedy)
         return
-    if not folder.is_dir():
+    if not is_folder(folder):
         return  # the configuration's lines say so
     yield _watched_how(about, folder, settings, machine)
     unreadable = [path for path in _some_files(folder) if not machine.may(path, os.R_OK)]
@@ -81,92 +75,6 @@ def _some_files(folder: Path) -> list[str]:
         del below[:-1]
         found += [f"{path}/{name}" for name in sorted(names)[-SAMPLE:]]
     return found[-SAMPLE:]
-
-
-def check_writing(settings: Settings, machine: Machine) -> Iterator[Line]:
-    """Say whether database and cache can be written."""
-    file = database_file(settings.database_url)
-    places = {"database": None if file is None else file.parent, "cache": settings.cache_folder}
-    for about, folder in places.items():
-        if folder is None:
-            continue
-        there = next(path for path in (folder, *folder.parents) if path.exists())
-        if machine.may(there, os.W_OK | os.X_OK):
-            yield Line("ok", about, f"{folder} can be written")
-        else:
-            remedy = f"sudo install -d -o auroramon -g auroramon -m 750 {folder}"
-            yield Line("failure", about, f"{folder} cannot be written by this user", remedy)
-    if file is not None and file.exists() and not machine.may(file, os.W_OK):
-        remedy = f"sudo chown auroramon: {file}*"
-        yield Line("failure", "database", f"{file} cannot be written by this user", remedy)
-
-
-@dataclass(frozen=True, slots=True)
-class Growth:
-    """How a database grows."""
-
-    bytes_a_frame: float
-    frames_a_day: float
-
-    @property
-    def bytes_a_day(self) -> float:
-        return self.bytes_a_frame * self.frames_a_day
-
-
-def check_disks(settings: Settings, machine: Machine) -> Iterator[Line]:
-    """Say how much room there is, and for how many days."""
-    file = database_file(settings.database_url)
-    if file is not None:
-        there = next(path for path in (file.parent, *file.parents) if path.exists())
-        yield judge_disk(machine.free(there), growth(settings.database_url, file, machine), str(there))
-    for camera in settings.camera:
-        folder = camera.folder
-        if folder is not None and machine.answers(folder) and folder.is_dir():
-            free = machine.free(folder)
-            if free < NO_SPACE:
-                said = f"{_size(free)} are free in {folder}: the camera cannot write its frames"
-                yield Line("failure", f"camera {camera.name}", said, "move old nights to another disk")
-
-
-def growth(url: str, file: Path, machine: Machine) -> Growth | None:
-    """Measure the growth over the last week; None where there is no database to measure."""
-    now = machine.now().timestamp()
-    if not file.exists():
-        return None
-    try:
-        database = connect(url, create=False, busy_timeout_s=1.0)
-        with closing(database), database.reading() as conn:
-            tables = conn.exec_driver_sql("SELECT name FROM sqlite_master").scalars().all()
-            if VERSION_TABLE not in tables:
-                return None
-            every = frames_between(conn, 0, 1e12)
-            week = frames_between(conn, now - WEEK_S, now)
-    except AuroramonError:
-        return None  # the lines of the database say what is wrong with it
-    return Growth(file.stat().st_size / max(1, every), week / 7)
-
-
-def judge_disk(free: int, grows: Growth | None, place: str) -> Line:
-    """Say whether the disk of the database lasts."""
-    said = f"{_size(free)} are free in {place}"
-    days = float("inf")
-    if grows is not None and grows.bytes_a_day:
-        days = free / grows.bytes_a_day
-        said += f": {_days(days)} at the {grows.frames_a_day:.0f} frames a day of the last week"
-    remedy = "make room, or move the database to a larger disk; where its space goes: docs/database.md"
-    if free < NO_SPACE or days < SHORT_DAYS:
-        return Line("failure", "disk", said, remedy)
-    if free < LITTLE_SPACE or days < FEW_DAYS:
-        return Line("warning", "disk", said, remedy)
-    return Line("ok", "disk", said)
-
-
-def _size(number: float) -> str:
-    return f"{number / 1e9:.1f} GB" if number >= 1e9 else f"{number / 1e6:.0f} MB"
-
-
-def _days(days: float) -> str:
-    return f"{days:.0f} days" if days < 730 else f"{days / 365:.0f} years"
 
 
 def check_daemon(settings: Settings) -> Iterator[Line]:
