@@ -24,7 +24,7 @@ class NoDatabaseError(StoreError):
 
 
 class DamagedDatabaseError(StoreError):
-    """The database file is malformed; it was left untouched, and a copy must take its place.
+    """The database file is malformed, and a copy must take its place.
 
     Args:
         sentence: what is wrong, with which file, and what to do.

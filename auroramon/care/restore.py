@@ -110,7 +110,7 @@ def check_at_start(target: Path, now: datetime, *, fresh: bool, limit_s: float =
     if not fault:
         return None
     if not fresh:
-        raise damaged(str(target), fault)
+        raise damaged(str(target), fault, untouched=True)
     with _unused(target):
         aside = set_aside(target, now)
     log.error("%s is damaged (%s): it is now %s, and a new database begins", target, fault, aside)

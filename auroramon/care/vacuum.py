@@ -7,11 +7,13 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from auroramon.care.check import quick_fault
 from auroramon.care.copies import check_room
 from auroramon.errors import NoDatabaseError, StoreBusyError
 from auroramon.store.database import MALFORMED, damaged
 
 BUSY_S = 30.0
+LOOK_S = 20.0  # all of the file is about to be read anyway
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,8 @@ def vacuum(file: Path) -> Vacuumed:
     """
     if not file.exists():
         raise NoDatabaseError(f"there is no database at {file} yet: nothing to vacuum")
+    if fault := quick_fault(file, LOOK_S):
+        raise damaged(str(file), fault, untouched=True)
     check_room(file, file.parent)
     before = file.stat().st_size
     try:

@@ -15,6 +15,7 @@ from typing import IO, TYPE_CHECKING
 
 import click
 
+from auroramon.cli.opening import look
 from auroramon.cli.options import ModelFlags, config_option, model_options, settings_of, start_log
 from auroramon.cli.params import check_span, counted, span_options
 from auroramon.errors import ConfigError, MissingPartError
@@ -158,6 +159,7 @@ def _label(
     from auroramon.readahead import ReadAhead
 
     recipe = LabellerRecipe(settings, settings.model.threads or 1)
+    look(settings)
     store, job = begin(settings, labeller, "backfill", settle_s=0.0)
     with ExitStack() as at_end:
         at_end.callback(store.close)

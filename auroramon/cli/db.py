@@ -135,9 +135,9 @@ def recount(config: Path | None) -> int:
 
     Both are kept right with every change. It is for a database that somebody else's SQL has changed.
     """
-    from auroramon.store.store import open_store
+    from auroramon.cli.opening import open_to_change
 
-    with closing(open_store(settings_of(config).database_url, create=False)) as store:
+    with closing(open_to_change(settings_of(config))) as store:
         before, now = store.recount(), store.account()
     same = "as it was kept" if before == now else f"it was kept as {before}"
     click.echo(f"{store.place}: {counted(now.seen, 'file')} counted anew, {same}")

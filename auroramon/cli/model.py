@@ -242,10 +242,10 @@ def _print(told: dict[str, Any]) -> None:
 @config_option
 def promote(config: Path | None, name: str) -> int:
     """Let the labels of model NAME be shown where several models labelled a frame. No label is lost by it."""
-    from auroramon.store.store import open_store
+    from auroramon.cli.opening import open_to_change
 
     settings = settings_of(config)
-    with closing(open_store(settings.database_url, create=False)) as store:
+    with closing(open_to_change(settings)) as store:
         store.promote_model(name, datetime.now(UTC))
         click.echo(f"{name} speaks from now on, in {store.place}")
         store.count_hours()  # of what it says; the occurrence is right before, but slow

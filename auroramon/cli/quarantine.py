@@ -48,12 +48,12 @@ def list_files(config: Path | None, as_json: bool) -> int:
 @config_option
 def retry(config: Path | None, paths: tuple[str, ...], everything: bool) -> int:
     """Have the files at PATHS, or all, tried again: a running daemon takes them at once, else the next `backfill`."""
-    from auroramon.store.store import open_store
+    from auroramon.cli.opening import open_to_change
 
     if bool(paths) == everything:
         raise click.UsageError("name files, or give --all")
     settings = settings_of(config)
-    with closing(open_store(settings.database_url, create=False)) as store:
+    with closing(open_to_change(settings)) as store:
         held = {file.path for file in store.quarantined()}
         chosen = held if everything else {path if path in held else os.path.abspath(path) for path in paths}  # noqa: PTH100 - names may be no UTF-8
         opened = store.retry_quarantined(sorted(chosen & held)) if chosen & held else 0

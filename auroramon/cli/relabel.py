@@ -52,9 +52,9 @@ def relabel(
     """
     from auroramon import __version__
     from auroramon.cli.events import rules_of
+    from auroramon.cli.opening import open_to_change
     from auroramon.coordinator import utc_now
     from auroramon.shelf import find_bundle
-    from auroramon.store.store import open_store
 
     settings = settings_of(config)
     start_log(settings.log.level)
@@ -62,7 +62,7 @@ def relabel(
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    with closing(open_store(settings.database_url, create=False)) as store:
+    with closing(open_to_change(settings)) as store:
         chosen = which_of(store, since, until, cameras)
         model, waiting = _checked(store, bundle, chosen)
         begun = time.monotonic()

@@ -52,14 +52,13 @@ def import_labels(
     """
     from dataclasses import replace
 
+    from auroramon.cli.opening import open_to_change
     from auroramon.coordinator import utc_now
     from auroramon.review import Classes, read_reviews
-    from auroramon.store.store import open_store, read_store
+    from auroramon.store.store import read_store
 
     settings = settings_of(config)
-    with closing(
-        read_store(settings.database_url) if dry_run else open_store(settings.database_url, create=False)
-    ) as store:
+    with closing(read_store(settings.database_url) if dry_run else open_to_change(settings)) as store:
         known = store.known_labels() | {label for model in store.models() for label in model.labels}
         read = read_reviews(file, store, Classes(known, new_classes))
         reviews = [replace(one, reviewer=one.reviewer or reviewer) for one in read.reviews]

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from auroramon.cli.opening import look
 from auroramon.cli.options import ModelFlags, config_option, model_options, settings_of, start_log
 
 if TYPE_CHECKING:
@@ -46,20 +47,9 @@ def run(config: Path | None, model: ModelFlags, fresh_database: bool) -> int:
     faulthandler.enable()
     with Lifeline(Notifier(os.environ)) as life:
         life.starting("looking at the database")
-        _look_at_database(settings, fresh_database)
+        look(settings, fresh=fresh_database)
         _serve(read, settings, life)
     return 0
-
-
-def _look_at_database(settings: Settings, fresh: bool) -> None:
-    """Refuse a damaged SQLite file before anything is written to it, or set it aside where that was asked for."""
-    from auroramon.care.copies import sqlite_file
-    from auroramon.care.restore import check_at_start
-    from auroramon.coordinator import utc_now
-
-    file = sqlite_file(settings.database_url)
-    if file is not None:
-        check_at_start(file, utc_now(), fresh=fresh)
 
 
 def _serve(read: Callable[[], Settings], settings: Settings, life: Lifeline) -> None:

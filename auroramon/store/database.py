@@ -148,10 +148,11 @@ class Database:
         return StoreError(f"{self.place}: the database refused: {said}")
 
 
-def damaged(place: str, said: str) -> DamagedDatabaseError:
-    """Say that a database is malformed, and what helps."""
+def damaged(place: str, said: str, *, untouched: bool = False) -> DamagedDatabaseError:
+    """Say that a database is malformed, and what helps; `untouched` where nothing was written to it meanwhile."""
+    left = "; it is left untouched" if untouched else ""
     return DamagedDatabaseError(
-        f"{place} is not a database of auroramon or is damaged ({said}); it is left untouched: put the newest copy in "
+        f"{place} is not a database of auroramon or is damaged ({said}){left}: put the newest copy in "
         "its place with `auroramon db restore`, or set it aside and begin anew with `auroramon run --fresh-database`",
         said,
     )

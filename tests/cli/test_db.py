@@ -18,11 +18,11 @@ from tests.daemon import run
 from tests.store.old import make_old
 
 
-def harm(winter: Winter) -> Path:
+def harm(winter: Winter, first: int = 8, pages: int = 20) -> Path:
     path = Path(winter.url.removeprefix("sqlite:///"))
     with path.open("r+b") as file:
-        file.seek(8 * 4096)
-        file.write(b"\xa5" * 4096 * 20)
+        file.seek(first * 4096)
+        file.write(b"\xa5" * 4096 * pages)
     return path
 
 
@@ -108,6 +108,26 @@ def test_a_daemon_does_not_start_on_a_damaged_database_and_says_what_helps(winte
     assert "is damaged" in said.stderr
     assert "`auroramon db restore`" in said.stderr
     assert "`auroramon run --fresh-database`" in said.stderr
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "backfill archive --workers 1", "relabel --model simsky-3", "model promote first", "db recount", "db vacuum",
+        "db migrate --no-copy", "review import words.csv", "quarantine retry --all",
+    ],
+)  # fmt: skip
+def test_nothing_is_written_to_a_damaged_database(
+    auroramon: Command, winter: Winter, tmp_path: Path, command: str
+) -> None:
+    (tmp_path / "archive").mkdir()
+    (tmp_path / "words.csv").write_text("path,index,label\n/data/0001.png,0,arc\n")
+    path = harm(winter, first=7, pages=2)
+    before = path.read_bytes()
+    said = auroramon(*command.split(), "-c", winter.config)
+    assert said.code == 1
+    assert "auroramon db restore" in said.err
     assert path.read_bytes() == before
 
 

@@ -107,7 +107,7 @@ def test_what_is_no_sound_database_is_refused_by_name_and_left_untouched(
     path = tmp_path / "auroramon.db"
     write(path)
     before = hashlib.sha256(path.read_bytes()).digest()
-    with pytest.raises(StoreError, match=r"auroramon\.db is not a database of auroramon or is damaged.*untouched"):
+    with pytest.raises(StoreError, match=r"auroramon\.db is not a database of auroramon or is damaged.*db restore"):
         open_store(f"sqlite:///{path}")
     assert hashlib.sha256(path.read_bytes()).digest() == before
 
