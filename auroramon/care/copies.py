@@ -83,11 +83,25 @@ def sync(path: Path) -> None:
 
 
 def check_room(source: Path, folder: Path) -> None:
+    """Refuse where a copy would fill the disk.
+
+    Raises:
+        StoreError: there is no room.
+    """
+    source = source.resolve()  # SQLite keeps the journal beside the file itself
     journal = source.with_name(source.name + "-wal")
     needed = SPARE * (source.stat().st_size + (journal.stat().st_size if journal.exists() else 0))
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise StoreError(
-            f"{folder} has room for {free // 1_000_000} MB, and a copy of {source} needs {needed // 1_000_000:.0f}: "
+            f"{folder} has room for {size_text(free)}, and a copy of {source} needs {size_text(int(needed))}: "
             "make room, or name another folder"
         )
+
+
+def size_text(size: int) -> str:
+    """Give a number of bytes as a person reads it, in decimal units; no size is shown as nothing."""
+    for unit, length in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if size >= length:
+            return f"{size / length:.1f} {unit}"
+    return f"{size} bytes"

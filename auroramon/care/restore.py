@@ -40,6 +40,7 @@ def restore(target: Path, copy: Path, now: datetime, is_alive: Callable[[int], b
         StoreError: the copy is not sound, or a process uses the database; nothing was changed.
         StoreBusyError: a file cannot be reached now.
     """
+    target = target.resolve()  # a link stays one, and the database on the disk that somebody chose for it
     finish(target)
     if not copy.is_file():
         raise StoreError(f"there is no copy at {copy}")
@@ -65,6 +66,7 @@ def restore(target: Path, copy: Path, now: datetime, is_alive: Callable[[int], b
 
 def finish(target: Path) -> Path | None:
     """End a restore that was interrupted after its decision; give where the old database is now."""
+    target = target.resolve()
     if not pending_restore(target).exists():
         return None
     log.warning("finishing a restore of %s that was interrupted", target)
@@ -106,6 +108,7 @@ def check_at_start(target: Path, now: datetime, *, fresh: bool, limit_s: float =
     Raises:
         DamagedDatabaseError: it is damaged and stays where it is.
     """
+    target = target.resolve()
     fault = quick_fault(target, limit_s) if target.exists() else ""
     if not fault:
         return None

@@ -163,7 +163,8 @@ def roles(writer: str, reader: str) -> int:
 def vacuum(config: Path | None) -> int:
     """Write the file anew without the holes that deleted rows left.
 
-    It needs as much free disk as the file is large. A daemon meanwhile keeps its labels in memory.
+    It needs free disk twice for what the file holds, beside it and in SQLITE_TMPDIR.
+    A daemon meanwhile keeps its labels in memory.
     """
     from auroramon.care.vacuum import vacuum
 

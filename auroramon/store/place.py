@@ -10,7 +10,11 @@ ELSEWHERE = "give the permission, or name another place in [database] url"
 
 
 def pending_restore(file: Path) -> Path:
-    """Give where a checked copy waits to take the place of a database; it is there only during a restore."""
+    """Give where a checked copy waits to take the place of a database; it is there only during a restore.
+
+    Beside the file itself, where `file` is a link to it.
+    """
+    file = file.resolve()
     return file.with_name(file.name + ".restoring")
 
 

@@ -118,7 +118,7 @@ def test_a_disk_without_room_is_said_before_anything_is_written(
 ) -> None:
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1000))
-    with pytest.raises(StoreError, match=r"has room for 0 MB, and a copy of .*: make room, or name another folder"):
+    with pytest.raises(StoreError, match=r"has room for 1.0 kB, and a copy of .*: make room, or name another folder"):
         back_up(database, tmp_path / "copies", 3, LATER)
     assert list((tmp_path / "copies").iterdir()) == []
 

@@ -210,3 +210,39 @@ def test_a_damaged_database_that_went_aside_can_still_be_asked(database: Path) -
     aside = check_at_start(database, LATER, fresh=True)
     assert aside is not None
     assert not examine_file(aside).sound
+
+
+@pytest.fixture
+def linked(database: Path, tmp_path: Path) -> Path:
+    """The name that the configuration has, where the database lies on another disk."""
+    link = tmp_path / "link.sqlite"
+    link.symlink_to(database)
+    return link
+
+
+def test_a_link_to_the_database_stays_one(database: Path, linked: Path, copy: Path) -> None:
+    add_one(linked)
+    aside = restore(linked, copy, LATER)
+    assert aside is not None
+    assert (linked.is_symlink(), aside.parent) == (True, database.parent)
+    assert (seen(linked), seen(database), seen(aside)) == (COUNT, COUNT, COUNT + 1)
+
+
+def test_a_restore_through_a_link_that_was_interrupted_keeps_everybody_out(
+    database: Path, linked: Path, copy: Path
+) -> None:
+    shutil.copy(copy, pending_restore(database))
+    for name in (database, linked):
+        with pytest.raises(StoreError, match="was interrupted; finish it"):
+            open_store(f"sqlite:///{name}")
+    assert finish(linked) is not None
+    assert (linked.is_symlink(), seen(linked)) == (True, COUNT)
+
+
+def test_a_damaged_database_behind_a_link_is_set_aside_where_it_lies(database: Path, linked: Path) -> None:
+    cut_off(database)
+    aside = check_at_start(linked, LATER, fresh=True)
+    assert aside is not None
+    assert aside.parent == database.parent
+    assert seen(linked) == 0
+    assert (linked.is_symlink(), database.is_file()) == (True, True)
