@@ -80,8 +80,8 @@ def _check_room(file: Path, filled: int, free: Callable[[Path], int]) -> None:
     for folder, size, what in wanted:
         if (there := free(folder)) < size:
             raise StoreError(
-                f"{folder} has room for {size_text(there)}, and {what} needs {size_text(size)} "
-                f"there to write {file} anew: make room, or name a folder on another disk for such files in SQLITE_TMPDIR"
+                f"{folder} has room for {size_text(there)}, and {what} needs {size_text(size)} there to write {file} "
+                "anew: make room, or name a folder on another disk for such files in SQLITE_TMPDIR"
             )
 
 
