@@ -44,6 +44,7 @@ class Metrics:
         self._watched: set[tuple[str, str, str]] = set()
         self._placed: set[str] = set()
         self._disks: set[str] = set()
+        self._copies: dict[Path, Callable[[], float | None]] = {}
         self._refreshing = Lock()  # two scrapes at once must not count an overflow twice
         self.frames = Counter(
             "auroramon_frames_classified_total", "Frames labelled and committed, by camera and label.",
@@ -116,6 +117,10 @@ class Metrics:
         self.disk_size = Gauge(
             "auroramon_disk_size_bytes", "Size in bytes of the disk of a folder.", ["folder"], registry=registry
         )
+        self.last_copy = Gauge(
+            "auroramon_backup_last_timestamp_seconds",
+            "When the newest copy of the database was made, Unix time in seconds.", ["folder"], registry=registry,
+        )  # fmt: skip
         self.problems = Gauge(
             "auroramon_health_problems", "Problems that /healthz tells of, by number.", registry=registry
         )
@@ -232,6 +237,16 @@ class Metrics:
         """Show how full the disk of this folder is."""
         self._disks.add(str(folder))
 
+    def watch_copies(self, folder: Path, last_made: Callable[[], float | None]) -> None:
+        """Show when the newest copy in this folder was made, Unix time in seconds; nothing until there is one."""
+        self._copies[folder] = last_made
+
+    def _show_copies(self) -> None:
+        for folder, last_made in self._copies.items():
+            with suppress(OSError):  # what is known stays, and grows old: a folder that is away takes no copies either
+                if (newest := last_made()) is not None:
+                    self.last_copy.labels(str(folder)).set(newest)
+
     def show_watches(self, states: Iterable[WatchState]) -> None:
         """Show which folders are watched, and how; the counts of a watch become counters here."""
         seen = set()
@@ -265,6 +280,7 @@ class Metrics:
         with self._refreshing:
             self.show_watches(self._watches())
             self._show_disks()
+            self._show_copies()
         return generate_latest(self.registry)
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from prometheus_client import CollectorRegistry
 
+from auroramon.care.backup import last_made
 from auroramon.metrics import Metrics
 from auroramon.sources.watch import WatchState
 from auroramon.store.results import CameraPlace, CameraStatus
@@ -100,6 +102,26 @@ def test_disks_are_measured_but_not_those_of_network_mounts(metrics: Metrics, tm
     assert value(metrics, "disk_free_bytes", folder=str(network)) is None
     local.rmdir()
     assert value(metrics, "disk_free_bytes", folder=str(local)) is None
+
+
+def test_the_newest_copy_is_shown_once_there_is_one_and_grows_old_where_its_folder_is_away(
+    metrics: Metrics, tmp_path: Path
+) -> None:
+    folder = tmp_path / "backups"
+    metrics.watch_copies(folder, lambda: last_made(tmp_path / "labels.db", folder))
+    assert value(metrics, "backup_last_timestamp_seconds", folder=str(folder)) is None
+    folder.mkdir()
+    for name in (
+        "labels-20260201T120000Z.db",
+        "labels-20260202T120000Z.db",
+        "other-20270101T000000Z.db",
+        "labels-20269999T999999Z.db",
+    ):
+        (folder / name).touch()
+    noon = datetime(2026, 2, 2, 12, tzinfo=UTC).timestamp()
+    assert value(metrics, "backup_last_timestamp_seconds", folder=str(folder)) == noon
+    shutil.rmtree(folder)
+    assert value(metrics, "backup_last_timestamp_seconds", folder=str(folder)) == noon
 
 
 def test_every_help_text_of_a_measure_says_its_unit(metrics: Metrics) -> None:

@@ -8,13 +8,14 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from auroramon.care.check import Verdict
 from auroramon.care.copies import copy_checked, drop, sync
 from auroramon.errors import StoreBusyError, StoreError
 
+NAMED = "%Y%m%dT%H%M%SZ"
 KEPT_BESIDE = "backups"
 """The folder beside the database that copies go to where nothing else is configured."""
 
@@ -40,11 +41,11 @@ def back_up(source: Path, folder: Path, keep: int, now: datetime) -> Backup:
     """
     if not source.exists():
         raise StoreError(f"there is no database at {source} yet: nothing to copy")
-    _make(folder)
+    _make(folder, source)
     with _alone(folder):
         for unfinished in folder.glob(f".{source.stem}-*.part*"):  # of a backup that was killed
             unfinished.unlink()
-        path = folder / f"{source.stem}-{now:%Y%m%dT%H%M%SZ}{source.suffix}"
+        path = folder / f"{source.stem}-{now:{NAMED}}{source.suffix}"
         if path.exists():
             raise StoreError(f"{path} is there already, and no copy is ever overwritten: wait a second")
         part = folder / f".{path.name}.part"
@@ -64,7 +65,15 @@ def copies(source: Path, folder: Path) -> list[Path]:
     """Give the copies of a database in a folder, newest first, by their names."""
     name = re.compile(re.escape(source.stem) + r"-\d{8}T\d{6}Z" + re.escape(source.suffix))
     found = [path for path in folder.iterdir() if name.fullmatch(path.name)] if folder.is_dir() else []
-    return sorted(found, reverse=True)
+    return sorted((path for path in found if _has_time(path)), reverse=True)
+
+
+def _has_time(copy: Path) -> bool:
+    try:
+        made(copy)
+    except ValueError:  # 99 o'clock: a name that we never gave
+        return False
+    return True
 
 
 def _drop_oldest(source: Path, folder: Path, keep: int, newest: Path) -> Iterator[Path]:
@@ -75,9 +84,30 @@ def _drop_oldest(source: Path, folder: Path, keep: int, newest: Path) -> Iterato
         yield path
 
 
-def _make(folder: Path) -> None:
+def made(copy: Path) -> datetime:
+    """Give when a copy was made, by its name."""
+    return datetime.strptime(copy.stem.rpartition("-")[2], NAMED).replace(tzinfo=UTC)
+
+
+def last_made(source: Path, folder: Path) -> float | None:
+    """Give when the newest copy of a database was made, Unix time in seconds; None where there is none.
+
+    Raises:
+        OSError: the folder may not be read.
+    """
+    newest = next(iter(copies(source, folder)), None)
+    return None if newest is None else made(newest).timestamp()
+
+
+def _make(folder: Path, source: Path) -> None:
+    """Make the folder; where root does, it belongs to whoever owns the database, who shall write the next copy."""
+    new = [above for above in (folder, *folder.parents) if not above.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        if os.geteuid() == 0:
+            owner = source.stat()
+            for one in new:
+                os.chown(one, owner.st_uid, owner.st_gid)
     except OSError as error:
         raise StoreError(f"the folder of the copies {folder} cannot be made: {error.strerror}") from error
 

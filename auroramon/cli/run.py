@@ -77,6 +77,7 @@ def _serve(read: Callable[[], Settings], settings: Settings, life: Lifeline) -> 
     metrics.show_account(store.account())  # before the first scrape: a quarantine that grows from 0 is told of
     if store.folder is not None:
         metrics.watch_disk(store.folder)
+    _watch_copies(settings, metrics)
     herald = Herald(store, rules_of(settings), told, settings.events)
     service = Service(
         Parts(
@@ -101,6 +102,20 @@ def _serve(read: Callable[[], Settings], settings: Settings, life: Lifeline) -> 
         if server is not None:
             server.close()
         store.close()
+
+
+def _watch_copies(settings: Settings, metrics: Metrics) -> None:
+    """Have the age of the newest copy shown; not on a network mount, which could hang and take the page with it."""
+    from auroramon.care.backup import KEPT_BESIDE, last_made
+    from auroramon.care.copies import sqlite_file
+    from auroramon.sources.mounts import filesystem_here, needs_polling
+
+    file = sqlite_file(settings.database_url)
+    if file is None:
+        return
+    folder = settings.database.backup_folder or file.parent / KEPT_BESIDE
+    if not needs_polling(filesystem_here(str(folder), follow=False)):
+        metrics.watch_copies(folder, partial(last_made, file, folder))
 
 
 def _stop_by_signal(life: Lifeline) -> threading.Event:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from auroramon.config import Settings
+from auroramon.doctor.copies import check_copies
 from auroramon.doctor.lines import Line, Machine
 from auroramon.doctor.machine import check_clock, check_inotify, check_user, check_versions
 from auroramon.doctor.records import check_database
@@ -39,6 +40,7 @@ def _of_the_station(settings: Settings, machine: Machine) -> Iterator[tuple[str,
         yield f"camera {camera.name}", check_folder(camera, settings, machine)
     yield "inotify", check_inotify(settings, machine)
     yield "database", check_writing(settings, machine)
+    yield "backup", check_copies(settings, machine)
     yield "disk", check_disks(settings, machine)
     yield "database", check_database(settings.database_url, machine)
     yield "port", check_daemon(settings)

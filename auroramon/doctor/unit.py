@@ -18,7 +18,16 @@ STATE, CACHE = Path("/var/lib"), Path("/var/cache")
 SERVICE_DATABASE = STATE / "auroramon/auroramon.sqlite"
 HARDENED = {"NoNewPrivileges": "yes", "ProtectSystem": "strict", "MemoryDenyWriteExecute": "yes", "PrivateTmp": "yes"}
 WRITING = ("ProtectHome", "ReadOnlyPaths", "InaccessiblePaths", "ReadWritePaths", "StateDirectory", "CacheDirectory")
-LIVING = ("LoadState", "UnitFileState", "ActiveState", "NRestarts", "WatchdogUSec", "Restart", "Environment")
+LIVING = (
+    "LoadState",
+    "UnitFileState",
+    "ActiveState",
+    "NRestarts",
+    "WatchdogUSec",
+    "Restart",
+    "Environment",
+    "LastTriggerUSec",
+)
 SYSTEM = {"strict": "/", "full": "/usr /boot /efi /etc", "yes": "/usr /boot /efi"}  # read-only by ProtectSystem
 HOMES = "/home /root /run/user"
 

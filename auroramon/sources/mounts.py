@@ -53,10 +53,14 @@ def attribute_cache_s(filesystem: str) -> float:
     return {"nfs": 3.0, "nfs4": 3.0, "fuse.sshfs": 20.0}.get(filesystem, 1.0 if needs_polling(filesystem) else 0.0)
 
 
-def filesystem_here(folder: str) -> str:
-    """Give the type of the file system of a folder of this machine; "" where there is no /proc."""
+def filesystem_here(folder: str, follow: bool = True) -> str:
+    """Give the type of the file system of a folder of this machine; "" where there is no /proc.
+
+    Without `follow` links are taken for folders, and a mount that hangs is not asked for anything.
+    """
     try:
-        return filesystem_of(os.path.realpath(folder), MOUNTINFO.read_text(errors="surrogateescape"))
+        real = os.path.realpath(folder) if follow else str(Path(folder).absolute())
+        return filesystem_of(real, MOUNTINFO.read_text(errors="surrogateescape"))
     except OSError:
         return ""
 

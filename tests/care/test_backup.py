@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
 import sqlite3
@@ -14,11 +15,12 @@ from pathlib import Path
 
 import pytest
 
-from auroramon.care.backup import back_up, copies
+from auroramon.care.backup import back_up, copies, made
 from auroramon.care.check import examine_file
 from auroramon.errors import StoreBusyError, StoreError
 from auroramon.store import open_store
 from tests.care.conftest import COUNT, HARMS, LATER, kill_at_work
+from tests.conftest import missing
 from tests.store.station import NOW, Station, labelled, stat
 
 
@@ -155,3 +157,14 @@ def test_a_copy_can_be_worked_on_again(database: Path, tmp_path: Path) -> None:
     assert store.account().seen == COUNT
     assert store.offer([stat("more.png")], NOW).new == 1
     store.close()
+
+
+def test_a_copy_that_root_makes_belongs_to_the_owner_of_the_database(database: Path, tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        missing("giving files away needs root")
+    os.chown(database, 65534, 65534)
+    done = back_up(database, tmp_path / "deep/copies", 3, LATER)
+    owners = [(path.stat().st_uid, path.stat().st_gid) for path in (done.path, done.path.parent, tmp_path / "deep")]
+    assert owners == [(65534, 65534)] * 3
+    assert tmp_path.stat().st_uid == 0  # what was there stays whose it was
+    assert made(done.path) == LATER

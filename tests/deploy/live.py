@@ -50,6 +50,7 @@ INJECTED = {
     "AuroramonNewsLost": "set on a second metrics page: news that no broker took",
     "AuroramonSlowLabels": "set on a second metrics page: files that waited for minutes",
     "AuroramonDiskLow": "set on a second metrics page: a disk of this machine would have to fill up",
+    "AuroramonBackupOld": "set on a second metrics page: a copy of last week",
     "AuroramonDiskFilling": "set on a second metrics page: a disk of this machine would have to fill up",
 }
 """What makes the expression of each alert give data in the test."""
@@ -101,6 +102,7 @@ def faulty_page() -> Iterator[tuple[Metrics, str]]:
     metrics.fallback.set(1)
     metrics.backlog.set(200)
     metrics.publications.labels("mqtt", "failed")
+    metrics.last_copy.labels("/copies").set((datetime.now(UTC) - timedelta(days=7)).timestamp())
     metrics.disk_size.labels("/filling").set(1e12)
     metrics.disk_free.labels("/filling").set(2e9)
     server = StatusServer("127.0.0.1:0", metrics.page, lambda: Health(()))
