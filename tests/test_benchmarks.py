@@ -60,6 +60,12 @@ def test_backfill_on_one_backend_prints_what_limits_it() -> None:
     assert row[8] in {"decoding", "committing"}
 
 
+def test_a_backfill_killed_twice_ends_with_every_label() -> None:
+    printed = run("million", "--files", "2400", "--tiny")
+    assert "2400 labels of 2400 files, none missing" in printed
+    assert "ended: 0 labelled, 2400 known" in rows(printed, "once more")[0]
+
+
 def test_the_cost_of_a_frame_in_the_store_is_printed() -> None:
     assert "frames, 20 a file: " in run("store_size", "--frames", "3000", "--per-file", "20")
 
