@@ -73,7 +73,8 @@ class Backfill:
         executor: where the work is done.
         isolated: the same for files that a worker died with, one at a time.
         progress: called after each commit.
-        entered: told how many of the files given are in the ledger, after each claim.
+        entered: told how many of the files given are in the ledger, after each claim; says how many more the list has
+            passed over meanwhile, because nothing is left to do for them.
     """
 
     def __init__(
@@ -83,7 +84,7 @@ class Backfill:
         isolated: Executor,
         progress: Callable[[Account], None],
         clock: Callable[[], datetime] = utc_now,
-        entered: Callable[[int], None] = lambda files: None,
+        entered: Callable[[int], int] = lambda files: 0,
     ) -> None:
         self._coordinator = coordinator
         self._executor = executor
@@ -121,16 +122,21 @@ class Backfill:
         """Cut a list into tasks, and claim each when somebody is about to work on it: not earlier, for what is
         claimed when the power fails is tried again one file at a time.
         """
+        given = 0
         for batch in cut(files):
             claimed = self._patiently(batch, stop)
             if claimed is None:
                 return
-            self.account.listed += len(batch)
-            self._entered(self.account.listed)
-            self.account.outcomes[Outcome.KNOWN] += claimed.known
+            given += len(batch)
+            self._count(len(batch), claimed.known, self._entered(given))
             self._suspects += claimed.suspects
             if claimed.fresh:
                 yield claimed.fresh
+        self._count(0, 0, self._entered(given))
+
+    def _count(self, taken: int, known: int, passed: int) -> None:
+        self.account.listed += taken + passed
+        self.account.outcomes[Outcome.KNOWN] += known + passed
 
     def _next_suspects(self, stop: StopFlag) -> Sequence[FileStat]:
         """Give the files in whose hands a worker died, claimed."""

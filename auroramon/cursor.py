@@ -22,7 +22,7 @@ from auroramon.places import is_remote
 from auroramon.ports import StopFlag
 from auroramon.sources.walk import Recalled
 from auroramon.store.store import Store
-from auroramon.types import FileStat, ListedFolder
+from auroramon.types import DoneFile, FileStat, ListedFolder
 
 log = logging.getLogger(__name__)
 
@@ -50,11 +50,12 @@ class Cursor:
 
     store: Store
     listing: str
+    model: int  # whose labels are wanted
     behind: int = 0  # folders that an earlier call noted
     still_ns: int = STILL_NS
 
     @classmethod
-    def begin(cls, store: Store, archive: Archive, now: datetime) -> Cursor:
+    def begin(cls, store: Store, archive: Archive, model: int, now: datetime) -> Cursor:
         """Give the cursor of a call, and say where it begins."""
         store.forget_listings_before(now - LONGEST)
         listing = listing_of(archive)
@@ -64,7 +65,7 @@ class Cursor:
                 "changed; a file rewritten in them since is found when the command is called again after its end",
                 behind,
             )
-        return cls(store, listing, behind)
+        return cls(store, listing, model, behind)
 
     def recall(self, folder: str, stop: StopFlag) -> Recalled | None:
         """Give what a folder held when it was listed; None where it must be read (again)."""
@@ -97,12 +98,12 @@ class Cursor:
         after = ""
         while not stop.is_set():
             try:
-                found = self.store.known_files(folder, after)
+                found = self.store.known_files(folder, self.model, after)
             except StoreBusyError as error:
                 log.warning("waiting for the database: %s", error)
                 time.sleep(BUSY_S)
                 continue
             if not found:
                 return
-            yield from (known.file if known.done else known.file.path for known in found)
-            after = found[-1].file.path.rpartition("/")[2]
+            yield from (file if isinstance(file, DoneFile) else file.path for file in found)
+            after = found[-1].path.rpartition("/")[2]

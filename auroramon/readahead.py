@@ -11,7 +11,7 @@ from auroramon.archive import Archive
 from auroramon.cursor import Cursor
 from auroramon.ports import StopFlag
 from auroramon.sources.walk import Recalled
-from auroramon.types import FileStat, ListedFolder
+from auroramon.types import DoneFile, FileStat, ListedFolder
 
 AHEAD = 200_000
 """Files listed ahead of the work: 60 MB, and the whole of most archives, so that the time left is known early."""
@@ -22,8 +22,8 @@ LEAVE_S = 5.0
 class ReadAhead:
     """Lists ahead, so that slow storage and the count of all files do not hold up the work.
 
-    With a cursor, folders that an earlier listing had behind it are not read; it is told of each folder whose files
-    were all taken in hand.
+    With a cursor, folders that an earlier listing had behind it are not read, and those of their files that are done
+    are counted and not given; it is told of each folder whose files were all taken in hand.
     """
 
     def __init__(self, archive: Archive, stop: StopFlag, cursor: Cursor | None = None) -> None:
@@ -32,7 +32,10 @@ class ReadAhead:
         self._cursor = cursor
         self._queue: Queue[FileStat | None] = Queue(AHEAD)
         self._failure: BaseException | None = None
-        self._ends: deque[tuple[int, ListedFolder]] = deque()  # files listed when a folder was through
+        self._ends: deque[tuple[int, ListedFolder]] = deque()  # files given when a folder was through
+        self._given = 0
+        self._passed = 0  # files of which nothing is left to do
+        self._told = 0  # of these
         self.listed = 0
         self.complete = False  # the whole archive is listed, `listed` is its size
 
@@ -47,14 +50,19 @@ class ReadAhead:
         if self._failure is not None:
             raise self._failure
 
-    def entered(self, files: int) -> None:
-        """Take notice that so many of the files given, in their order, are in the ledger."""
-        if self._cursor is None:
-            return
+    def entered(self, files: int) -> int:
+        """Take notice that so many of the files given, in their order, are in the ledger.
+
+        Returns:
+            How many more files were passed over since the last time, because nothing is left to do for them.
+        """
         through = []
         while self._ends and self._ends[0][0] <= files:
             through.append(self._ends.popleft()[1])
-        self._cursor.note(through)
+        if self._cursor:
+            self._cursor.note(through)
+        before, self._told = self._told, self._passed
+        return self._told - before
 
     def recall(self, folder: str) -> Recalled | None:
         """Give what the cursor knows of a folder (for the walk)."""
@@ -62,7 +70,7 @@ class ReadAhead:
 
     def keep(self, folder: ListedFolder) -> None:
         """Take notice that a folder is listed whole (for the walk)."""
-        self._ends.append((self.listed, folder))
+        self._ends.append((self._given, folder))
 
     def _next(self) -> FileStat | None:
         while not self._stop.is_set():
@@ -76,7 +84,11 @@ class ReadAhead:
         try:
             for file in self._archive.files(self._stop, self if self._cursor else None):
                 self.listed += 1
-                self._put(file)
+                if isinstance(file, DoneFile):
+                    self._passed += 1
+                else:
+                    self._given += 1
+                    self._put(file)
             self.complete = not self._stop.is_set()
         except BaseException as error:
             self._failure = error

@@ -125,6 +125,11 @@ class FileStat:
 
 
 @dataclass(frozen=True, slots=True)
+class DoneFile(FileStat):
+    """A file as the ledger has it, of which nothing is left to do."""
+
+
+@dataclass(frozen=True, slots=True)
 class ListedFolder:
     """A folder of which every file was listed, as it was just before."""
 

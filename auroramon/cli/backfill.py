@@ -166,7 +166,7 @@ def _label(
         at_end.callback(lambda: store.end_run(job.run, utc_now()))
         isolated = at_end.enter_context(closing(PoolExecutor(recipe, workers=1, in_hand=1)))
         executor = at_end.enter_context(closing(workers.executor(settings, recipe)))
-        cursor = Cursor.begin(store, archive, utc_now())
+        cursor = Cursor.begin(store, archive, job.model, utc_now())
         listing = ReadAhead(archive, stop, cursor)
         progress = at_end.enter_context(shown(listing))
         work = Backfill(Coordinator(store, job, None), executor, isolated, progress, entered=listing.entered)

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 from sqlalchemy import ColumnElement, Connection, delete, func, insert, select
 
-from auroramon.store.results import KnownFile
+from auroramon.store.ledger import unlabelled
 from auroramon.store.schema import LABELLED, SKIPPED, files, folders, listed_folders
-from auroramon.types import FileStat, ListedFolder
+from auroramon.types import DoneFile, FileStat, ListedFolder
 
 
 def note(conn: Connection, listing: str, listed: Sequence[ListedFolder]) -> None:
@@ -52,18 +52,25 @@ def forget_older(conn: Connection, before_ns: int) -> None:
     conn.execute(delete(listed_folders).where(listed_folders.c.listed_ns < before_ns))
 
 
-def known_files(conn: Connection, folder: str, after: str, limit: int) -> list[KnownFile]:
-    """Give files of one folder (its path with a closing slash) behind a name, in the order of their names."""
+def known_files(conn: Connection, folder: str, model: int, after: str, limit: int) -> list[FileStat]:
+    """Give files of one folder (its path with a closing slash) behind a name, in the order of their names.
+
+    A DoneFile is skipped, or has a label of this model for each frame.
+    """
     query = (
-        select(files.c.name, files.c.size, files.c.mtime_ns, files.c.state)
+        select(files.c.id, files.c.name, files.c.size, files.c.mtime_ns, files.c.state)
         .join(folders, folders.c.id == files.c.folder_id)
         .where(folders.c.path == folder, files.c.name > after)
         .order_by(files.c.name)
         .limit(limit)
     )
+    rows = conn.execute(query).all()
+    lacking = set(unlabelled(conn, [row.id for row in rows if row.state == LABELLED], model))
     return [
-        KnownFile(FileStat(folder + name, size, mtime_ns), state in {LABELLED, SKIPPED})
-        for name, size, mtime_ns, state in conn.execute(query)
+        (DoneFile if state == SKIPPED or (state == LABELLED and number not in lacking) else FileStat)(
+            folder + name, size, mtime_ns
+        )
+        for number, name, size, mtime_ns, state in rows
     ]
 
 

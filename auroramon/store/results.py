@@ -51,14 +51,6 @@ class Offered:
 
 
 @dataclass(frozen=True, slots=True)
-class KnownFile:
-    """A file as the ledger has it."""
-
-    file: FileStat
-    done: bool  # labelled or skipped; all others are open or in quarantine
-
-
-@dataclass(frozen=True, slots=True)
 class Claimed:
     """Files that this run has to work on now; nobody else will get them."""
 

@@ -8,8 +8,7 @@ from datetime import datetime
 from auroramon.store import listings
 from auroramon.store.encoding import epoch
 from auroramon.store.methods.opened import Opened
-from auroramon.store.results import KnownFile
-from auroramon.types import ListedFolder
+from auroramon.types import FileStat, ListedFolder
 
 AT_ONCE = 2_000  # files of a folder in one transaction: a reader that stays for hours lets SQLite's journal grow
 
@@ -42,7 +41,10 @@ class Listings(Opened):
         with self._db.writing() as conn:
             listings.forget_older(conn, round(epoch(time) * 1e9))
 
-    def known_files(self, folder: str, after: str = "") -> list[KnownFile]:
-        """Give the next files of one folder that the ledger knows behind a name, in the order of their names."""
+    def known_files(self, folder: str, model: int, after: str = "") -> list[FileStat]:
+        """Give the next files of one folder that the ledger knows behind a name, in the order of their names.
+
+        A DoneFile is one that needs no work for this model; all others are open, in quarantine, or lack a label of it.
+        """
         with self._db.reading() as conn:
-            return listings.known_files(conn, f"{folder.rstrip('/')}/", after, AT_ONCE)
+            return listings.known_files(conn, f"{folder.rstrip('/')}/", model, after, AT_ONCE)
