@@ -41,7 +41,7 @@ def backup(config: Path | None, folder: Path | None, keep: int | None, as_json: 
     from auroramon.coordinator import utc_now
 
     settings = settings_of(config)
-    source = _file(settings, PG_DUMP)
+    source = _file(settings, PG_DUMP, write=False)
     done = back_up(source, folder or _folder(settings, source), keep or settings.database.backup_keep, utc_now())
     size = done.path.stat().st_size
     if as_json:
@@ -88,7 +88,7 @@ def restore(config: Path | None, file: Path | None) -> int:
     from auroramon.coordinator import utc_now
 
     settings = settings_of(config)
-    target = _file(settings, PG_DUMP)
+    target = _file(settings, PG_DUMP, write=True)
     finished = finish(target)
     if finished is not None and file is None:
         click.echo(f"{target} is the copy of the restore that was interrupted; what was there is now {finished}")
@@ -108,11 +108,13 @@ def migrate(config: Path | None, no_copy: bool) -> int:
     from auroramon.care.backup import back_up
     from auroramon.care.copies import sqlite_file
     from auroramon.coordinator import utc_now
+    from auroramon.store.database import check_place
     from auroramon.store.schema import REVISION
     from auroramon.store.store import open_store
 
     settings = settings_of(config)
     source = sqlite_file(settings.database_url)
+    check_place(settings.database_url)
     old = _revision(settings)
     if old == REVISION:
         click.echo(f"the schema is {REVISION}, that of this version: nothing to do")
@@ -168,20 +170,23 @@ def vacuum(config: Path | None) -> int:
     """
     from auroramon.care.vacuum import vacuum
 
-    file = _file(settings_of(config), "PostgreSQL vacuums by itself (autovacuum)")
+    file = _file(settings_of(config), "PostgreSQL vacuums by itself (autovacuum)", write=True)
     done = vacuum(file)
     click.echo(f"{file}: {done.before / 1e6:.1f} MB before, {done.after / 1e6:.1f} MB now")
     return 0
 
 
-def _file(settings: Settings, instead: str) -> Path:
+def _file(settings: Settings, instead: str, *, write: bool) -> Path:
     """Give the SQLite file of the configuration.
 
     Raises:
+        ConfigError: this user may not read it, or with `write` not write it.
         StoreError: a server keeps the database; `instead` says what to do there.
     """
     from auroramon.care.copies import sqlite_file
+    from auroramon.store.database import check_place
 
+    check_place(settings.database_url, write=write)
     file = sqlite_file(settings.database_url)
     if file is None:
         raise StoreError(f"the database is no SQLite file: {instead}")
@@ -214,8 +219,10 @@ def _newest_sound(target: Path, folder: Path) -> Path:
 def _examined(settings: Settings, file: Path | None) -> Verdict:
     from auroramon.care.check import examine, examine_file
     from auroramon.care.copies import sqlite_file
-    from auroramon.store.database import connect
+    from auroramon.store.database import check_place, connect
 
+    if file is None:
+        check_place(settings.database_url, write=False)
     file = file or sqlite_file(settings.database_url)
     if file is not None:
         if not file.exists():

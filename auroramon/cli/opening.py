@@ -21,12 +21,15 @@ def look(settings: Settings, *, fresh: bool = False, limit_s: float | None = Non
         limit_s: how long may be looked; None: as long as at the start of a daemon.
 
     Raises:
+        ConfigError: this user cannot write it.
         DamagedDatabaseError: it is damaged and stays as it is.
     """
     from auroramon.care.copies import sqlite_file
     from auroramon.care.restore import START_CHECK_S, check_at_start
     from auroramon.coordinator import utc_now
+    from auroramon.store.database import check_place
 
+    check_place(settings.database_url)
     file = sqlite_file(settings.database_url)
     if file is not None:
         check_at_start(file, utc_now(), fresh=fresh, limit_s=START_CHECK_S if limit_s is None else limit_s)
@@ -36,6 +39,7 @@ def open_to_change(settings: Settings) -> Store:
     """Open a database that is there to change something in it.
 
     Raises:
+        ConfigError: this user cannot write it.
         NoDatabaseError: nothing is there yet.
         DamagedDatabaseError: it is damaged; nothing was written to it.
         StoreError: it cannot be used.

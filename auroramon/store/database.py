@@ -144,8 +144,16 @@ class Database:
         if busy:
             return StoreBusyError(f"{self.place} cannot be used for now: {said}")
         if getattr(error.orig, "sqlstate", None) == _NOT_ALLOWED:
-            said += "; its owner must call `auroramon db migrate`, then `auroramon db roles | psql` (docs/database.md)"
+            said += f"; {self._who_helps()} (docs/database.md)"
         return StoreError(f"{self.place}: the database refused: {said}")
+
+    def _who_helps(self) -> str:
+        """Say what helps a PostgreSQL role that lacks a right: one that never had the tables, or lost a view."""
+        with self.engine.connect() as conn:
+            reads_tables = conn.exec_driver_sql("SELECT has_table_privilege(to_regclass('files'), 'SELECT')").scalar()
+        if reads_tables is False:
+            return "this role may only read the views: commands need the daemon's role in [database] url"
+        return "its owner must call `auroramon db migrate`, then `auroramon db roles | psql`"
 
 
 def damaged(place: str, said: str, *, untouched: bool = False) -> DamagedDatabaseError:
@@ -158,8 +166,10 @@ def damaged(place: str, said: str, *, untouched: bool = False) -> DamagedDatabas
     )
 
 
-def connect(url: str, *, create: bool, busy_timeout_s: float) -> Database:
+def connect(url: str, *, create: bool, busy_timeout_s: float, write: bool = False) -> Database:
     """Give a database by its URL without touching what is in it.
+
+    With `write` (and with `create`) a SQLite file that this user may not write is refused here.
 
     Raises:
         ConfigError: the URL cannot be used, or this user cannot keep a file where it says.
@@ -169,7 +179,7 @@ def connect(url: str, *, create: bool, busy_timeout_s: float) -> Database:
     try:
         parsed = make_url(url)
         if parsed.get_backend_name() == "sqlite":
-            return _connect_sqlite(parsed, create=create, busy_timeout_s=busy_timeout_s)
+            return _connect_sqlite(parsed, create=create, busy_timeout_s=busy_timeout_s, write=write or create)
         if parsed.get_backend_name() == "postgresql":
             return _connect_postgresql(parsed, busy_timeout_s=busy_timeout_s)
     except (ArgumentError, NoSuchModuleError, ValueError) as error:
@@ -180,8 +190,8 @@ def connect(url: str, *, create: bool, busy_timeout_s: float) -> Database:
 _EXAMPLES = "use sqlite:////path/to/file.db or postgresql://user@host/name"
 
 
-def check_place(url: str) -> None:
-    """Look whether a database could be written where its URL says, without making anything.
+def check_place(url: str, *, write: bool = True) -> None:
+    """Look whether a database could be written, or read, where its URL says, without making anything.
 
     Raises:
         ConfigError: the URL cannot be used, or this user cannot keep a file where it says.
@@ -191,7 +201,7 @@ def check_place(url: str) -> None:
     except (ArgumentError, ValueError):
         return  # `connect` says what is wrong with it
     if parsed.get_backend_name() == "sqlite" and parsed.database:
-        why = obstacle(Path(parsed.database).expanduser().absolute(), write=True)
+        why = obstacle(Path(parsed.database).expanduser().absolute(), write=write)
         if why:
             raise ConfigError(why)
 
@@ -202,11 +212,11 @@ def _hidden(url: str) -> str:
     return f"{scheme}://…{rest.rpartition('@')[2]}" if "@" in rest else url
 
 
-def _connect_sqlite(url: URL, *, create: bool, busy_timeout_s: float) -> Database:
+def _connect_sqlite(url: URL, *, create: bool, busy_timeout_s: float, write: bool) -> Database:
     if not url.database or url.database == ":memory:":
         raise ConfigError("the database needs a file: sqlite:////path/to/file.db")
     path = Path(url.database).expanduser().absolute()
-    if why := obstacle(path, write=create):
+    if why := obstacle(path, write=write):
         raise ConfigError(why)
     if pending_restore(path).exists():
         raise StoreError(f"a restore of {path} was interrupted; finish it with `auroramon db restore`")

@@ -44,7 +44,7 @@ def open_store(
         StoreBusyError: locked, full or away for now.
         MissingPartError: the driver for PostgreSQL is not installed.
     """
-    database = connect(url, create=create, busy_timeout_s=busy_timeout_s)
+    database = connect(url, create=create, busy_timeout_s=busy_timeout_s, write=True)
     try:
         upgrade(database, clock())
     except BaseException:

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from auroramon.cli.db import db
 from auroramon.errors import StoreError
-from auroramon.store import Store, open_store
+from auroramon.store import Store, open_store, read_store
 from auroramon.store.relabel import EmbeddingBatch, JudgedBatch
 from auroramon.store.reviews import NewReview
 from tests.store.conftest import new_postgres_database
@@ -143,6 +143,16 @@ def test_who_may_not_migrate_is_told_who_must(postgres_server: str, urls: Urls) 
     empty = new_postgres_database(postgres_server).rpartition("/")[2]
     with pytest.raises(StoreError, match=r"permission denied.*its owner must call `auroramon db migrate`, then"):
         open_store(f"{urls.writer.rpartition('/')[0]}/{empty}")
+
+
+def test_a_reader_is_told_that_it_is_one(urls: Urls) -> None:
+    """Nothing that the owner may call gives a dashboard's role the tables."""
+    store = read_store(urls.reader)
+    with pytest.raises(
+        StoreError, match=r"permission denied.*; this role may only read the views: .* the daemon's role"
+    ):
+        store.account()
+    store.close()
 
 
 def test_an_owner_makes_the_tables_of_an_empty_database(postgres_server: str, tmp_path: Path) -> None:
