@@ -6,6 +6,7 @@ transaction. So everything in the store may read, decide and write, and no other
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -44,6 +45,8 @@ _FOR_NOW = {
     sqlite3.SQLITE_READONLY,
     sqlite3.SQLITE_NOMEM,
 }
+# What a reader gets where nobody who may write has the file open: SQLite would have to make the journal's index.
+_NEEDS_JOURNAL = {sqlite3.SQLITE_READONLY_DIRECTORY, sqlite3.SQLITE_READONLY_CANTINIT, sqlite3.SQLITE_READONLY_RECOVERY}
 
 
 class Database:
@@ -131,7 +134,13 @@ class Database:
     def _named(self, error: DBAPIError) -> StoreError:
         said = str(error.orig).strip().splitlines()[0] if str(error.orig).strip() else type(error.orig).__name__
         if self.sqlite:
-            code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF
+            extended = getattr(error.orig, "sqlite_errorcode", 0)
+            if extended in _NEEDS_JOURNAL and not os.access(self.place, os.W_OK):
+                return StoreBusyError(
+                    f"{self.place} cannot be read for now: a user who may not write it can read it only while the "
+                    "daemon runs; start the daemon, or ask as its user"
+                )
+            code = extended & 0xFF
             if code in MALFORMED:
                 return damaged(self.place, said)
             busy = code in _FOR_NOW

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from auroramon.store.store import open_store
 from tests.doctor.test_closed import as_a_user, place  # noqa: F401
 
 READING = ["status", "db check", "db backup"]
@@ -43,3 +45,22 @@ def test_a_file_that_may_only_be_read(station: Path, command: str) -> None:
     said = as_a_user(*command.split(), "-c", station)
     assert said.returncode == 2
     assert "labels.sqlite may not be written by this user; give the permission" in said.stderr
+
+
+def test_who_may_only_read_can_ask_while_the_daemon_runs(station: Path) -> None:
+    """SQLite's journal has an index beside the file, which a reader cannot make."""
+    database = station.parent / "state/labels.sqlite"
+    with closing(open_store(f"sqlite:///{database}")) as store:
+        store.account()
+        for file in database.parent.iterdir():
+            file.chmod(0o444)
+        database.parent.chmod(0o555)
+        said = as_a_user("labels", "--limit", "1", "-c", station)
+        assert said.returncode == 0, said.stderr
+        database.parent.chmod(0o755)
+        database.chmod(0o644)
+    database.chmod(0o444)
+    database.parent.chmod(0o555)
+    said = as_a_user("labels", "--limit", "1", "-c", station)
+    assert said.returncode == 1
+    assert "a user who may not write it can read it only while the daemon runs" in said.stderr
