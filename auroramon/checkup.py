@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -23,6 +23,7 @@ from auroramon.sources.arrivals import ArrivalRule
 from auroramon.sources.entry import closed, is_folder, is_there, opened
 from auroramon.store.database import check_place, connect
 from auroramon.store.migrate import VERSION_TABLE
+from auroramon.store.schema import metadata
 from auroramon.times import check_pattern
 
 
@@ -39,7 +40,8 @@ class Finding:
 def check(settings: Settings) -> Iterator[Finding]:
     """Look at everything that `run` needs; nothing is changed by it."""
     if not settings.camera:
-        yield Finding("note", "cameras", "none is configured, so `run` has no folder to watch; `auroramon init` helps")
+        said = "none is configured, so `run` has no folder to watch and does not start"
+        yield Finding("error", "cameras", said, "auroramon init FOLDER writes a [[camera]]")
     for camera in settings.camera:
         yield from _check_camera(camera)
     yield from _check_shared(settings.camera)
@@ -70,7 +72,8 @@ def _check_camera(camera: CameraSettings) -> Iterator[Finding]:
 
 def _check_folder(about: str, folder: Path | None) -> Finding:
     if folder is None:
-        return Finding("note", about, "has no folder: `run` refuses to start, `backfill` and `classify` need none")
+        said = "has no folder: `run` does not start (`backfill` and `classify` need none)"
+        return Finding("error", about, said, "name its folder")
     if (shut := closed(folder)) is not None:
         said = f"{folder} cannot be reached: this user may not enter {shut}"
         return Finding("error", about, said, opened(shut))
@@ -158,4 +161,12 @@ def _check_database(settings: Settings) -> Finding:
         return Finding("error", "database", str(error))
     if VERSION_TABLE in tables:
         return Finding("ok", "database", f"{database.place} is there")
+    if strangers := of_another_program(tables, sqlite=database.sqlite):
+        said = f"{database.place} holds tables of another program ({strangers})"
+        return Finding("error", "database", said, "name another database in [database] url")
     return Finding("ok", "database", f"{database.place} holds no tables of auroramon yet: the first run makes them")
+
+
+def of_another_program(tables: Iterable[str], *, sqlite: bool) -> str:
+    """Give the first tables that keep ours from a database without our version; on a server others may have theirs."""
+    return ", ".join(sorted(table for table in tables if sqlite or table in metadata.tables)[:3])

@@ -8,9 +8,9 @@ from datetime import timedelta
 from pathlib import Path
 
 from auroramon.care.backup import KEPT_BESIDE, copies, made
+from auroramon.care.copies import sqlite_file
 from auroramon.config import Settings
 from auroramon.doctor.lines import Line, Machine
-from auroramon.doctor.records import database_file
 from auroramon.doctor.unit import BACKUP, TIMER, Unit, ask
 from auroramon.sources.entry import closed, is_there, nearest, opened
 
@@ -23,7 +23,7 @@ def check_copies(settings: Settings, machine: Machine) -> Iterator[Line]:
     """Look at the folder of the copies; nothing is written."""
     timer = ask(machine, TIMER)
     daily = timer is not None and timer.told.get("UnitFileState") == "enabled"
-    file = database_file(settings.database_url)
+    file = sqlite_file(settings.database_url)
     if file is None:
         if daily:
             said = "the timer is enabled, and makes no copies of a database that a server keeps"

@@ -8,14 +8,23 @@ from pathlib import Path
 from statistics import median
 
 from sqlalchemy import Connection, func, inspect, select
-from sqlalchemy.engine import make_url
 
 from auroramon.care.check import miscounted, quick_fault
+from auroramon.care.copies import sqlite_file
+from auroramon.checkup import of_another_program
 from auroramon.doctor.lines import Line, Machine
-from auroramon.errors import AuroramonError, NoDatabaseError, StoreBusyError
+from auroramon.errors import (
+    AuroramonError,
+    ConfigError,
+    DamagedDatabaseError,
+    MissingPartError,
+    NoDatabaseError,
+    StoreBusyError,
+)
 from auroramon.store import accounts
 from auroramon.store.database import Database, connect
 from auroramon.store.migrate import VERSION_TABLE
+from auroramon.store.place import obstacle
 from auroramon.store.schema import REVISION, TIME_SOURCES, cameras, files, frames
 
 BUSY_S = 5.0
@@ -37,22 +46,33 @@ def check_database(url: str, machine: Machine, busy_timeout_s: float = BUSY_S) -
             database.close()
     except NoDatabaseError as error:
         yield Line("ok", "database", str(error))
-    except StoreBusyError as error:
-        yield Line("failure", "database", str(error), "who has it open: fuser -v FILE; is the disk full?")
     except AuroramonError as error:
-        yield Line("failure", "database", str(error), RESTORE)
+        yield Line("failure", "database", str(error), _remedy(error, sqlite_file(url)))
 
 
-def database_file(url: str) -> Path | None:
-    """Give the file of a SQLite database; None for a server."""
-    parsed = make_url(url)
-    named = parsed.get_backend_name() == "sqlite" and parsed.database
-    return Path(named).expanduser() if named else None
+def _remedy(error: AuroramonError, file: Path | None) -> str:
+    """Give what to do about a database that cannot be opened or read."""
+    if isinstance(error, ConfigError | MissingPartError):
+        return "correct url in [database], or make what it names possible; then: auroramon config check"
+    if isinstance(error, DamagedDatabaseError):
+        return RESTORE
+    if file is None:
+        return "is the server up, and this the right host, user and password? pg_isready, and the server's own log"
+    if obstacle(file, write=True):
+        return f"whose it is, and whether its disk is mounted read-only: ls -l {file}; findmnt -T {file.parent}"
+    if isinstance(error, StoreBusyError):
+        return f"who has it open: fuser -v {file}; is the disk full? df -h {file.parent}"
+    return RESTORE
 
 
 def _examine(database: Database, machine: Machine) -> Iterator[Line]:
     with database.reading() as conn:
-        if VERSION_TABLE not in inspect(conn).get_table_names():
+        tables = inspect(conn).get_table_names()
+        if VERSION_TABLE not in tables:
+            if strangers := of_another_program(tables, sqlite=database.sqlite):
+                said = f"{database.place} holds tables of another program ({strangers})"
+                yield Line("failure", "database", said, "name another database in [database] url")
+                return
             yield Line("ok", "database", f"{database.place} holds no tables of auroramon yet: the first run makes them")
             return
         if database.sqlite:

@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from auroramon.care.backup import KEPT_BESIDE, copies
+from auroramon.care.copies import sqlite_file
 from auroramon.config import Settings
 from auroramon.doctor.lines import Line, Machine
-from auroramon.doctor.records import database_file, frames_between
+from auroramon.doctor.records import frames_between
 from auroramon.doctor.unit import TIMER, ask
 from auroramon.errors import AuroramonError
 from auroramon.sources.entry import is_folder, is_there, nearest
@@ -38,7 +39,7 @@ class Growth:
 
 def check_disks(settings: Settings, machine: Machine) -> Iterator[Line]:
     """Say how much room there is, and for how many days."""
-    file = database_file(settings.database_url)
+    file = sqlite_file(settings.database_url)
     if file is not None:
         there = nearest(file.parent)
         grows = growth(settings.database_url, file, machine)

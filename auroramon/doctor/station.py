@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -133,10 +134,17 @@ def _free(listen: str) -> Line:
         try:
             probe.bind((host.strip("[]"), int(port)))
         except OSError as error:
-            remedy = f"sudo ss -ltnp 'sport = :{port}' says who has it; or give server.listen another port"
-            return Line("failure", "port", f"{listen} cannot be used: {error.strerror}", remedy)
+            return Line("failure", "port", f"{listen} cannot be used: {error.strerror}", _other_address(error, port))
     remedy = f"sudo systemctl start auroramon; {START}"
     return Line("warning", "port", f"no daemon answers at {listen}, which is free", remedy)
+
+
+def _other_address(error: OSError, port: str) -> str:
+    if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+        return "give server.listen an address of this machine: ip -brief address lists them"
+    if error.errno == errno.EACCES:
+        return "give server.listen a port above 1023: those below are root's"
+    return f"sudo ss -ltnp 'sport = :{port}' says who has it; or give server.listen another port"
 
 
 def fetch(listen: str, path: str) -> str | None:

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from auroramon.care.backup import KEPT_BESIDE
+from auroramon.care.copies import sqlite_file
 from auroramon.config import Settings
 from auroramon.doctor.lines import Line, Machine
-from auroramon.doctor.records import database_file
 from auroramon.doctor.unit import BACKFILL, BACKUP, SERVICE, SERVICE_DATABASE, Unit, ask, own_database
 from auroramon.sources.entry import closed, is_there, nearest, opened
 
@@ -17,7 +17,7 @@ from auroramon.sources.entry import closed, is_there, nearest, opened
 def check_writing(settings: Settings, machine: Machine) -> Iterator[Line]:
     """Say whether database and cache can be written by this user, and, where they are installed, by the units."""
     service = ask(machine)
-    file = database_file(settings.database_url)
+    file = sqlite_file(settings.database_url)
     places = {"database": None if file is None else file.parent, "cache": cache_folder(settings, service)}
     for about, folder in places.items():
         if folder is not None:
@@ -74,5 +74,5 @@ def _file_of(settings: Settings, service: Unit) -> Path | None:
     """Give the SQLite file that the service keeps; None where a server does."""
     url = own_database(service) or settings.database.url
     if url or os.environ.get("STATE_DIRECTORY"):
-        return database_file(url or settings.database_url)
+        return sqlite_file(url or settings.database_url)
     return SERVICE_DATABASE

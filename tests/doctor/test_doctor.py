@@ -16,9 +16,11 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry
 
+from auroramon import checkup
 from auroramon.bundle import load_bundle
 from auroramon.cli.doctor import _print
-from auroramon.config import CameraSettings, Settings, load_settings
+from auroramon.config import CameraSettings, DatabaseSettings, Settings, load_settings
+from auroramon.doctor.examination import examine
 from auroramon.doctor.lines import Line, Machine, answers, free_bytes
 from auroramon.doctor.machine import (
     ask_kernel,
@@ -28,11 +30,12 @@ from auroramon.doctor.machine import (
     check_versions,
     count_folders,
 )
-from auroramon.doctor.records import check_database
+from auroramon.doctor.records import _remedy, check_database
 from auroramon.doctor.room import Growth, check_disks, growth, judge_disk
 from auroramon.doctor.station import check_configuration, check_daemon, check_folder
 from auroramon.doctor.unit import check_unit
 from auroramon.doctor.writing import check_writing
+from auroramon.errors import DamagedDatabaseError, StoreBusyError
 from auroramon.metrics import Metrics
 from auroramon.server import StatusServer
 from auroramon.types import LABELS, Health
@@ -257,6 +260,21 @@ def test_growth_is_measured_over_the_last_week(winter: Winter) -> None:
     assert old.frames_a_day == 0
 
 
+def test_a_cameras_disk_on_which_the_alert_fires(tmp_path: Path) -> None:
+    settings = camera(tmp_path).model_copy(update={"database": DatabaseSettings(url="postgresql:///x")})
+    line = worst_of(check_disks(settings, Machine(free=lambda folder: 500_000_000)))
+    assert (line.level, line.about) == ("warning", "camera gill")
+    assert list(check_disks(settings, Machine(free=lambda folder: 1_500_000_000))) == []
+
+
+def test_a_station_without_a_folder_to_watch_fails() -> None:
+    for settings in (Settings(), camera(None)):
+        assert any(
+            line.level == "failure" and "does not start" in line.sentence
+            for line in check_configuration(settings, Machine())
+        )
+
+
 def test_a_disk_that_is_full(winter: Winter, tmp_path: Path) -> None:
     settings = load_settings(winter.config)
     assert worst_of(check_disks(settings, Machine())).level == "ok"
@@ -334,6 +352,43 @@ def test_a_damaged_database(sound: Winter) -> None:
     assert database_line(sound).level == "failure"
 
 
+def test_a_database_of_another_program(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "notes.db")) as other:
+        other.execute("CREATE TABLE notes (said)")
+    url = f"sqlite:///{tmp_path}/notes.db"
+    line = worst_of(check_database(url, Machine()))
+    assert (line.level, "tables of another program (notes)" in line.sentence) == ("failure", True)
+    settings = camera(tmp_path).model_copy(update={"database": DatabaseSettings(url=url)})
+    (finding,) = (finding for finding in checkup.check(settings) if finding.about == "database")
+    assert (finding.level, "tables of another program (notes)" in finding.sentence) == ("error", True)
+
+
+@pytest.mark.parametrize(
+    ("url", "remedy"),
+    [
+        ("nonsense", "correct url in [database]"),
+        ("mysql://host/x", "correct url in [database]"),
+        ("sqlite:///{folder}", "correct url in [database]"),
+        ("postgresql://127.0.0.1:1/x", "is the server up"),
+    ],
+)
+def test_a_url_that_leads_nowhere_asks_for_no_restore(tmp_path: Path, url: str, remedy: str) -> None:
+    settings = Settings(database={"url": url.format(folder=tmp_path)}, server={"listen": ""})  # type: ignore[arg-type]
+    lines = [line for line in examine(settings, Machine(root=tmp_path)) if line.about == "database"]
+    line = worst_of(lines)
+    assert line.level == "failure"
+    assert line.remedy.startswith(remedy)
+
+
+def test_who_holds_a_file_is_asked_only_where_nothing_else_is_in_the_way(tmp_path: Path) -> None:
+    file = tmp_path / "labels.db"
+    busy = _remedy(StoreBusyError("busy"), file)
+    assert busy.startswith(f"who has it open: fuser -v {file}")
+    file.mkdir()
+    assert _remedy(StoreBusyError("busy"), file).startswith("whose it is")
+    assert "restore" in _remedy(DamagedDatabaseError("damaged", "page 3"), file)
+
+
 def test_a_database_that_somebody_holds(sound: Winter) -> None:
     change(sound, "PRAGMA journal_mode=DELETE")
     with closing(sqlite3.connect(sound.url.removeprefix("sqlite:///"), isolation_level=None)) as other:
@@ -392,6 +447,12 @@ def test_a_port_that_is_free_and_one_that_is_another_programs() -> None:
         line = worst_of(check_daemon(listening_at(address)))
         assert (line.level, "is no auroramon" in line.sentence) == ("failure", True)
     assert worst_of(check_daemon(listening_at(""))).level == "ok"
+
+
+@pytest.mark.parametrize("listen", ["192.0.2.1:9750", "no-such-host.invalid:9750"])
+def test_an_address_that_is_not_this_machines(listen: str) -> None:
+    line = worst_of(check_daemon(listening_at(listen)))
+    assert (line.level, "an address of this machine" in line.remedy) == ("failure", True), line
 
 
 @contextmanager
