@@ -39,6 +39,7 @@ def test_live_prints_latency_beside_the_network_alone_and_memory_by_frames() -> 
     assert "mean ms of its stages: read" in printed
 
 
+@pytest.mark.timeout(420)  # twelve small backfills, and PyTorch
 def test_backfill_prints_stages_ideal_and_the_plain_loop_of_one_run() -> None:
     printed = run("backfill", "--quick")
     assert "2 minutes of 20 frames" in printed

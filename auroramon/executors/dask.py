@@ -166,7 +166,7 @@ class DaskExecutor:
         next_line = time.monotonic() + self._tell_s
         while not (self._count() or stop.is_set()):
             if time.monotonic() >= next_line:
-                log.info("waiting for the first worker of the cluster")
+                log.info("waiting for a worker of the cluster")
                 next_line += self._tell_s
             time.sleep(LOOK_S)
         return IN_HAND_PER_THREAD * max(1, self._threads)
