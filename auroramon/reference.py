@@ -51,7 +51,7 @@ def tables() -> list[SettingsTable]:
         model = get_args(field.annotation)[0] if several else field.annotation
         assert isinstance(model, type)  # noqa: S101 - every field of Settings is a table
         assert issubclass(model, BaseModel)  # noqa: S101
-        description = field.description or (model.__doc__ or "").split("\n")[0]
+        description = field.description or (model.__doc__ or "").split("\n")[0].rstrip(".")
         found += _tables(name, model, several, description)
     return found
 

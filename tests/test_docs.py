@@ -27,4 +27,5 @@ def test_every_setting_is_described_with_its_environment_name() -> None:
             assert setting.description
             assert f"| `{setting.key}` |" in text
             assert setting.environment in text
+        assert not table.description.endswith(".")  # the page ends it
     assert {table.name.partition(".")[0] for table in tables()} == set(Settings.model_fields)
