@@ -116,8 +116,8 @@ class DatabaseSettings(_Table):
     url: str = Field("", description="SQLAlchemy URL; empty: SQLite in the user's state folder")
     backup_folder: OptionalPath = Field(
         None,
-        description="Folder for the copies of `db backup`; empty: `backups` beside the SQLite file. On another disk the units "
-        "need `systemd/drop-ins/other-disk.conf`",
+        description="Folder for the copies of `db backup`; empty: `backups` beside the SQLite file. On another disk "
+        "the units need `systemd/drop-ins/other-disk.conf`",
     )
     backup_keep: int = Field(14, ge=1, description="Copies that are kept; the oldest make room for new ones")
 
