@@ -14,7 +14,6 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import onnxruntime
 from numpy.typing import NDArray
 from onnx import ModelProto
 
@@ -58,6 +57,8 @@ def _line(name: str, found: NDArray[np.float32], wanted: NDArray[np.float32], bu
 
 
 def _embed(graph: ModelProto, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+    import onnxruntime  # behind auroramon.backends, which keeps it from telling that it is used
+
     session = onnxruntime.InferenceSession(graph.SerializeToString(), providers=["CPUExecutionProvider"])
     name = session.get_inputs()[0].name
     parts = [session.run(None, {name: inputs[k : k + BATCH]})[0] for k in range(0, len(inputs), BATCH)]

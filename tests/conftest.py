@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+import auroramon.backends  # noqa: F401 - before the first import of ONNX Runtime: it keeps it silent
+
 ROOT = Path(__file__).resolve().parent.parent
 
 

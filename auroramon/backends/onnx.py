@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import logging
-import os
 import sys
 from collections.abc import Callable
 from contextlib import redirect_stdout, suppress
@@ -165,8 +164,6 @@ def open_session(path: Path, threads: int, provider: str = CPU) -> Any:
         BundleError: ONNX Runtime cannot load the file.
         ConfigError: it has no such provider.
     """
-    # A station tells nobody what it computes. The library looks at this once, before its own call can forbid anything.
-    os.environ["ORT_DISABLE_TELEMETRY"] = os.environ["ORT_TELEMETRY_DISABLED"] = "1"
     import onnxruntime as ort
     from onnxruntime.capi import onnxruntime_pybind11_state as raised
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ from auroramon.bundle import ModelBundle, Precision, default_bundle, load_bundle
 from auroramon.bundle_writing import write_bundle
 from auroramon.errors import BundleError
 from tests.backends.tiny_model import SIZE, WIDTH, make_parts, write_graph
+from tests.conftest import ROOT
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +104,27 @@ def test_serving_a_model_imports_no_training_library() -> None:
         "assert not heavy, heavy\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "from auroramon.backends.onnx import OnnxBackend; OnnxBackend(model, 'int8', 1)",
+        "from auroramon.backends.graph import engine_graph; engine_graph(model, 'int8')",
+        "import train.quantise",
+    ],
+)
+def test_onnx_runtime_leaves_no_trace_of_who_uses_it(tmp_path: Path, code: str) -> None:
+    """Its telemetry begins with a number for this machine, kept in the home of the user who imports it."""
+    pytest.importorskip("onnx")
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(("ORT_", "XDG_"))}
+    load = "from auroramon.bundle import default_bundle, load_bundle; model = load_bundle(default_bundle())"
+    done = subprocess.run(
+        [sys.executable, "-c", f"{load}; {code}"],
+        env=environ | {"HOME": str(tmp_path)}, cwd=ROOT, check=False, capture_output=True, text=True,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_what_onnx_runtime_prints_while_it_loads_cuda_stays_off_stdout(
