@@ -8,12 +8,13 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, is_dataclass, replace
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, get_args, get_type_hints
 
 from auroramon.backends.graph import RECIPE, EnginePrecision
-from auroramon.backends.runtime import LIVE, MOST, Card, Runtime
+from auroramon.backends.runtime import LIVE, MOST, Card, Library, Runtime
 from auroramon.bundle import ModelBundle
 from auroramon.errors import EngineError
 
@@ -22,6 +23,11 @@ ANY = "any"
 """In a key: built ahead of time, without a card at hand."""
 
 PROFILE = f"{LIVE}+{MOST}"
+
+Described = TypeVar("Described")
+
+_KNOWN = {"library": get_args(Library), "precision": get_args(EnginePrecision)}
+_TIMES = {"built", "when"}
 
 _WORDS = {
     "model": "another model", "library": "the library", "version": "version", "capability": "compute capability",
@@ -163,14 +169,39 @@ def read_manifest(path: Path) -> Manifest:
                 f"{path} was changed after it was written, so its engine is not used: "
                 f"`auroramon engine clean` removes it"
             )
-        trial = described.pop("trial")
-        if trial is not None:
-            trial = Trial(**(trial | {"figures": Figures(**trial["figures"])}))
-        return Manifest(**(described | {"key": EngineKey(**described["key"]), "trial": trial}))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        return _read(Manifest, described)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise EngineError(
             f"{path} is no manifest of an engine ({error}): `auroramon engine clean` removes it"
         ) from error
+
+
+def _read(kind: type[Described], described: Any) -> Described:
+    """Make one of our dataclasses of what JSON holds: a right digest says who wrote it, not that it can be used.
+
+    Raises:
+        TypeError: a field is missing, unknown, or of another type.
+        ValueError: a library or precision that there is not, or no time.
+    """
+    given = dict(described)
+    for name, wanted in get_type_hints(kind).items():
+        if name in given:
+            given[name] = _value(name, wanted, given[name])
+    return kind(**given)
+
+
+def _value(name: str, wanted: Any, value: Any) -> Any:
+    if wanted == Trial | None:
+        return None if value is None else _read(Trial, value)
+    if is_dataclass(wanted):
+        return _read(wanted, value)  # type: ignore[arg-type]  # a class, for it is a type hint
+    if type(value) not in ((int, float) if wanted is float else (wanted,)):  # a bool is no number here
+        raise TypeError(f"{name} is {value!r}")
+    if value not in _KNOWN.get(name, (value,)):
+        raise ValueError(f"{name} is {value!r}")
+    if name in _TIMES:
+        datetime.fromisoformat(value)
+    return value
 
 
 def _canonical(described: Any) -> bytes:
