@@ -121,7 +121,9 @@ def _check_model(settings: Settings) -> Iterator[Finding]:
         bundle = bundle_of(settings)
         choice = choose(bundle, wish_of(settings, live_threads(settings), patience="look"), open_runtime)
     except UnbuiltEngineError as error:
-        yield Finding("note", "model", f"{error}: `run` builds it at its start", "auroramon engine build")
+        yield Finding(
+            "note", "model", f"{error}: `run` builds it at its start", "auroramon engine build, with the same -c"
+        )
         return
     except AuroramonError as error:  # an engine asked for by name is refused, too: the other lines follow all the same
         yield Finding("error", "model", str(error))

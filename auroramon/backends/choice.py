@@ -94,7 +94,8 @@ def choose(bundle: ModelBundle, wish: Wish, open_runtime: OpenRuntime, open_cuda
         if wish.precision not in {"auto", "float32"}:
             raise ConfigError(f"precision {wish.precision} needs backend tensorrt: onnx-cuda runs float32")
         return Choice(SwitchingBackend(lambda: _checked(bundle, open_cuda(bundle)), instead=None))
-    found = look_for_cards(bundle, wish.precision, EngineCache(wish.cache / ENGINES), open_runtime)
+    cache = EngineCache(wish.cache / ENGINES, counts_use=wish.patience != "look")
+    found = look_for_cards(bundle, wish.precision, cache, open_runtime)
     return _named(wish, found) if wish.name == "tensorrt" else _auto(bundle, wish, found)
 
 

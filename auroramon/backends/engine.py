@@ -56,13 +56,16 @@ class EngineShop:
             NoCardError: the library does not build for this target.
             BundleError: the model cannot be had in this precision.
         """
-        targets = self.runtime.targets(card)
-        if key.capability not in targets:
-            raise NoCardError(_unsupported(self.runtime, key.capability, targets))
+        check_target(self.runtime, key.capability, card)
+        found = self.cache.find(key)
+        if found.manifest is not None and not self._flaw(found.manifest):
+            return found.manifest  # needs no lock: the cache may be one that this user may only read
         with self.cache.building():
             found = self.cache.find(key)
-            if found.manifest is not None and self._whole(found.manifest):
-                return found.manifest
+            if found.manifest is not None:
+                if not (flaw := self._flaw(found.manifest)):
+                    return found.manifest  # another process built it meanwhile
+                log.warning("%s", flaw)
             log.info("building an engine of %s for %s (%s): %s", self.bundle.name, key.capability, key.precision,
                      found.why_not or "the one in the cache is broken")  # fmt: skip
             begun = time.monotonic()
@@ -81,22 +84,26 @@ class EngineShop:
             log.info("built %s in %.1f s (%.1f MB)", manifest.plan, manifest.seconds, manifest.size / 1e6)
             return manifest
 
-    def _whole(self, manifest: Manifest) -> bool:
-        """Say whether the plan in the cache is the one that was built; tell why it is not."""
+    def _flaw(self, manifest: Manifest) -> str:
+        """Say why the plan in the cache is not the one that was built, or ""."""
         try:
             self.cache.plan(manifest)
         except EngineError as error:
-            log.warning("%s", error)
-            return False
-        return True
+            return str(error)
+        return ""
 
     def load(self, manifest: Manifest) -> Engine:
-        """Load an engine, tried or not.
+        """Load an engine, tried or not, for use.
 
         Raises:
             EngineError: its file was changed.
             UnloadableError: the library does not take it.
         """
+        engine = self._loaded(manifest)
+        self.cache.used(manifest)
+        return engine
+
+    def _loaded(self, manifest: Manifest) -> Engine:
         return self.runtime.load(self.cache.plan(manifest), self.cache.kernels(manifest))
 
     def prove(self, manifest: Manifest, card: Card, progress: Progress = no_progress) -> Manifest:
@@ -106,16 +113,33 @@ class EngineShop:
             EngineError: it cannot be loaded, or the manifest cannot be written.
             CardLostError: the card fails.
         """
-        with closing(self.load(manifest)) as engine:
+        proven, kernels = self.try_on(manifest, card, progress)
+        self.record(proven, kernels)
+        return proven
+
+    def try_on(self, manifest: Manifest, card: Card, progress: Progress = no_progress) -> tuple[Manifest, bytes]:
+        """Try an engine on a card: give its manifest with how it did, and what was compiled there; nothing is written.
+
+        Raises:
+            EngineError: it cannot be loaded.
+            CardLostError: the card fails.
+        """
+        with closing(self._loaded(manifest)) as engine:
             trial = try_engine(
                 engine, card, self.bundle, manifest.key.precision, self.reference(), self.frames, progress
             )
             kernels = engine.kernels()
         digest = hashlib.sha256(kernels).hexdigest() if kernels else manifest.kernels_sha256
-        proven = replace(manifest, trial=trial, kernels_sha256=digest)
+        return replace(manifest, trial=trial, kernels_sha256=digest), kernels
+
+    def record(self, tried: Manifest, kernels: bytes) -> None:
+        """Write down what `try_on` gave.
+
+        Raises:
+            EngineError: the folder cannot be written.
+        """
         with self.cache.building():
-            self.cache.record(proven, kernels)
-        return proven
+            self.cache.record(tried, kernels)
 
     def ready(self, card: Card) -> Manifest | Unready:
         """Give the engine that may label on this card, or say why there is none: nothing is built or tried here."""
@@ -136,8 +160,8 @@ class EngineShop:
             EngineError: it cannot be built, or it was tried and refused: then with the figures.
         """
         ready = self.ready(card)
-        if isinstance(ready, Manifest) and self._whole(ready):
-            return ready  # needs no lock: the cache may be one that this user may only read
+        if isinstance(ready, Manifest) and not self._flaw(ready):
+            return ready
         had = self.cache.find(self.key(card)).manifest
         manifest = self.build(self.key(card), card, progress)
         if manifest.tried_on(card) is None:
@@ -207,8 +231,16 @@ def _refused(plan: str, refusal: str) -> str:
     return f"{plan} is refused on this GPU: {refusal}"
 
 
-def _unsupported(runtime: Runtime, target: str, targets: tuple[str, ...]) -> str:
-    name = f"{runtime.library} {runtime.version}"
+def check_target(runtime: Runtime, target: str, card: Card | None) -> None:
+    """Check that a library builds for a compute capability, on a machine with this card or without one.
+
+    Raises:
+        NoCardError: it does not.
+    """
+    targets, name = runtime.targets(card), f"{runtime.library} {runtime.version}"
     if not targets:
-        return f"{name} builds only on a machine with the GPU, and there is none: `--library tensorrt_rtx` needs none"
-    return f"{name} does not build for {target}, only for {', '.join(targets)}"
+        raise NoCardError(
+            f"{name} builds only on a machine with the GPU, and there is none: `--library tensorrt_rtx` needs none"
+        )
+    if target not in targets:
+        raise NoCardError(f"{name} does not build for {target}, only for {', '.join(targets)}")

@@ -52,11 +52,13 @@ class EngineCache:
     Args:
         folder: made when the first engine is stored.
         most_bytes: of everything in it.
+        counts_use: False for who only looks whether an engine would load.
     """
 
-    def __init__(self, folder: Path, most_bytes: int = MOST_BYTES) -> None:
+    def __init__(self, folder: Path, most_bytes: int = MOST_BYTES, counts_use: bool = True) -> None:
         self.folder = folder
         self._most = most_bytes
+        self._counts_use = counts_use
 
     def entries(self) -> list[Entry]:
         """List the engines by name; the plans themselves are not read.
@@ -69,16 +71,22 @@ class EngineCache:
             if path.suffix != ".json":
                 continue
             try:
-                manifest = read_manifest(path)
-                plan = self.folder / manifest.plan
-                if plan.name != f"{path.stem}.plan" or not plan.is_file():
-                    raise EngineError(f"{path} has no plan beside it: `auroramon engine clean` removes it")
-                if plan.stat().st_size != manifest.size:
-                    raise EngineError(_broken(plan, f"{plan.stat().st_size} bytes instead of {manifest.size}"))
-                found.append(Entry(path, manifest, ""))
+                found.append(Entry(path, self._entry(path), ""))
             except EngineError as error:
                 found.append(Entry(path, None, str(error)))
         return found
+
+    def _entry(self, path: Path) -> Manifest:
+        manifest, plan = read_manifest(path), path.with_suffix(".plan")
+        try:
+            size = plan.stat().st_size if manifest.plan == plan.name else None
+        except OSError:
+            size = None
+        if size is None:
+            raise EngineError(f"{path} has no plan beside it: `auroramon engine clean` removes it")
+        if size != manifest.size:
+            raise EngineError(_broken(plan, f"{size} bytes instead of {manifest.size}"))
+        return manifest
 
     def find(self, wanted: EngineKey) -> Found:
         """Look for an engine, and say why there is none.
@@ -114,9 +122,13 @@ class EngineCache:
             raise EngineError(f"{path} cannot be read: {error.strerror}") from error
         if hashlib.sha256(content).hexdigest() != manifest.sha256:
             raise EngineError(_broken(path, "sha256 differs from its manifest"))
-        with suppress(OSError):  # a cache that this user may only read
-            os.utime(path)  # used just now: the last to be removed
         return content
+
+    def used(self, manifest: Manifest) -> None:
+        """Note that an engine was loaded to label just now: it is the last to be removed."""
+        if self._counts_use:
+            with suppress(OSError):  # a cache that this user may only read
+                os.utime(self.folder / manifest.plan)
 
     def kernels(self, manifest: Manifest) -> bytes:
         """Give what the card compiled for a plan; b"" where nothing sound is there: it is compiled again."""
@@ -221,7 +233,7 @@ def _kind(key: EngineKey) -> tuple[str, str, str]:
 
 
 def _used(files: list[Path]) -> int:
-    """Give when an engine was last loaded (`plan` sets the time of its plan), or measured kernels were written."""
+    """Give when an engine was last loaded (`used` sets the time of its plan), or measured kernels were written."""
     plans = [path for path in files if path.suffix == ".plan"]
     return max(path.stat().st_mtime_ns for path in plans or files)
 

@@ -3,28 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from auroramon.cli.engine_parts import LIBRARIES, builder_for, described, shown, useless, verdict_of
 from auroramon.cli.options import config_option, settings_of, start_log
 from auroramon.cli.tables import console, new_table
-from auroramon.errors import ConfigError, EngineError, MissingPartError, NoCardError
 
 if TYPE_CHECKING:
-    from auroramon.backends.engine_cache import EngineCache, Entry
+    from auroramon.backends.engine_cache import EngineCache
     from auroramon.backends.manifest import Manifest
-    from auroramon.backends.runtime import Card, Runtime
-    from auroramon.bundle import ModelBundle
     from auroramon.config import Settings
 
 Command = TypeVar("Command", bound=Callable[..., Any])
-
-LIBRARIES = ("tensorrt", "tensorrt_rtx")
 
 
 @click.group(short_help="Compile the model for an NVIDIA GPU.")
@@ -44,12 +39,13 @@ def _folders(command: Command) -> Command:
 
 def _library_option(command: Command) -> Command:
     return click.option(
-        "--library", type=click.Choice(LIBRARIES), help="TensorRT, or TensorRT for RTX; without it, what is installed."
+        "--library", type=click.Choice(LIBRARIES), help="TensorRT, or TensorRT for RTX; default: the first that can."
     )(command)
 
 
-def _settings(config: Path | None, path: Path | None, cache: Path | None) -> Settings:
-    settings = settings_of(config, overrides={"model": {"path": path}, "paths": {"cache": cache}})
+def _settings(config: Path | None, path: Path | None, cache: Path | None, precision: str | None = None) -> Settings:
+    overrides: dict[str, dict[str, Any]] = {"model": {"path": path, "precision": precision}, "paths": {"cache": cache}}
+    settings = settings_of(config, overrides=overrides)
     start_log(settings.log.level)
     return settings
 
@@ -66,12 +62,19 @@ def _cache(settings: Settings) -> EngineCache:
     "--target", metavar="smNN", callback=lambda _context, _option, value: value and value.lower(),
     help="Compute capability to build for, such as sm89; default: this GPU's.",
 )  # fmt: skip
-@click.option("--precision", type=click.Choice(["fp16", "int8", "float32"]), default="fp16", show_default=True)
+@click.option(
+    "--precision", type=click.Choice(["fp16", "int8", "float32"]), help="default: model.precision; its auto is fp16."
+)
 @_library_option
 @_folders
 @config_option
 def build(
-    config: Path | None, path: Path | None, cache: Path | None, library: str | None, precision: str, target: str | None
+    config: Path | None,
+    path: Path | None,
+    cache: Path | None,
+    library: str | None,
+    precision: str | None,
+    target: str | None,
 ) -> int:
     """Build the engine of a model and print the path of its plan; one that is there already is kept.
 
@@ -81,70 +84,17 @@ def build(
     from auroramon.assemble import bundle_of
     from auroramon.backends.cards import shop_of
 
-    settings = _settings(config, path, cache)
-    runtime = _runtime(library)
-    card = _card(runtime, target)
-    shop = shop_of(bundle_of(settings), precision, _cache(settings), runtime)  # type: ignore[arg-type]  # click chose it
-    with _shown() as progress:
-        try:
-            if card is not None:
-                manifest = shop.obtain(card, progress)
-            else:
-                manifest = shop.build(shop.key(None, str(target)), None, progress)
-        except NoCardError as error:
-            raise ConfigError(str(error)) from error
+    settings = _settings(config, path, cache, precision)
+    bundle = bundle_of(settings)
+    runtime, card = builder_for(library, target)
+    shop = shop_of(bundle, settings.model.precision, _cache(settings), runtime)
+    with shown() as progress:
+        if card is not None:
+            manifest = shop.obtain(card, progress)
+        else:
+            manifest = shop.build(shop.key(None, str(target)), None, progress)
     click.echo(shop.cache.folder / manifest.plan)
     return 0
-
-
-def _card(runtime: Runtime, target: str | None) -> Card | None:
-    """Give the card to build for, or None where the target is elsewhere.
-
-    Raises:
-        ConfigError: there is neither a card nor a target.
-    """
-    try:
-        card = runtime.card()
-    except NoCardError as error:
-        if target is None:
-            raise ConfigError(f"{error}: name what to build for with --target, such as --target sm89") from error
-        return None
-    return card if target in {None, card.capability} else None
-
-
-def _runtime(library: str | None) -> Runtime:
-    """Load a library: the one named, else the first that is installed.
-
-    Raises:
-        ConfigError: there is none.
-    """
-    from auroramon.backends.tensorrt import open_runtime
-
-    missing = []
-    for name in (library,) if library else LIBRARIES:
-        try:
-            return open_runtime(name)  # type: ignore[arg-type]  # click chose it
-        except MissingPartError as error:
-            missing.append(str(error))
-    raise ConfigError("; ".join(missing))
-
-
-@contextmanager
-def _shown() -> Iterator[Callable[[str, float], None]]:
-    """Give a function that shows progress on stderr: a bar on a terminal, lines elsewhere."""
-    from rich.console import Console
-
-    from auroramon.backends.choice import Teller
-
-    screen = Console(stderr=True)
-    if not screen.is_terminal:
-        yield Teller()
-        return
-    from rich.progress import Progress
-
-    with Progress(console=screen) as progress:
-        task = progress.add_task("", total=1.0)
-        yield lambda what, part: progress.update(task, description=what, completed=part)
 
 
 @engine.command("list")
@@ -156,7 +106,7 @@ def list_engines(config: Path | None, path: Path | None, cache: Path | None, as_
     folder = _cache(_settings(config, path, cache))
     entries = folder.entries()
     if as_json:
-        click.echo(json.dumps([_described(folder, entry) for entry in entries], indent=1))
+        click.echo(json.dumps([described(folder, entry) for entry in entries], indent=1))
         return 0
     table = new_table()
     for name in ("model", "target", "precision", "library", "MB", "built", "verified", "plan"):
@@ -179,34 +129,6 @@ def _verified(manifest: Manifest) -> str:
     return "refused" if manifest.trial.refusal else f"on {manifest.trial.card}"
 
 
-def _described(cache: EngineCache, entry: Entry) -> dict[str, Any]:
-    if (m := entry.manifest) is None:
-        return {"manifest": str(entry.path), "problem": entry.problem}
-    return {
-        "model": m.model_name,
-        "target": m.key.capability,
-        "precision": m.key.precision,
-        "plan": str(cache.folder / m.plan),
-        "verified": m.verified,
-        "key": asdict(m.key),
-        "bytes": m.size,
-        "sha256": m.sha256,
-        "built": m.built,
-        "seconds": m.seconds,
-        "trial": None if m.trial is None else asdict(m.trial),
-        "problem": "",
-    }
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What `verify` found of one engine."""
-
-    engine: str
-    sound: bool
-    said: str
-
-
 @engine.command("verify")
 @click.option("--json", "as_json", is_flag=True, help="One JSON list.")
 @_folders
@@ -220,7 +142,7 @@ def verify(config: Path | None, path: Path | None, cache: Path | None, as_json: 
 
     settings = _settings(config, path, cache)
     folder, bundle = _cache(settings), bundle_of(settings)
-    verdicts = [_verdict(folder, entry, bundle) for entry in folder.entries()]
+    verdicts = [verdict_of(folder, entry, bundle) for entry in folder.entries()]
     if as_json:
         click.echo(json.dumps([asdict(verdict) for verdict in verdicts], indent=1))
     else:
@@ -229,45 +151,6 @@ def verify(config: Path | None, path: Path | None, cache: Path | None, as_json: 
         if not verdicts:
             click.echo(f"no engine in {folder.folder}", err=True)
     return 0 if all(verdict.sound for verdict in verdicts) else 1
-
-
-def _verdict(cache: EngineCache, entry: Entry, bundle: ModelBundle) -> Verdict:
-    if entry.manifest is None:
-        return Verdict(entry.path.stem, False, entry.problem)
-    try:
-        cache.plan(entry.manifest)
-        return Verdict(entry.path.stem, True, f"as it was built; {_tried(cache, entry.manifest, bundle)}")
-    except EngineError as error:
-        return Verdict(entry.path.stem, False, str(error))
-
-
-def _tried(cache: EngineCache, manifest: Manifest, bundle: ModelBundle) -> str:
-    """Try an engine on the card that is here, and say how it did, or why it was not tried.
-
-    Raises:
-        EngineError: it is refused, with the figures.
-    """
-    from auroramon.backends.cards import shop_of
-
-    if manifest.key.model != bundle.digest:
-        return f"not tried: it is of another model than {bundle.name} in {bundle.folder}"
-    try:
-        runtime = _runtime(manifest.key.library)
-        card = runtime.card()
-    except (ConfigError, NoCardError) as error:
-        return f"not tried: {error}"
-    shop = shop_of(bundle, manifest.key.precision, cache, runtime)  # type: ignore[arg-type]  # of a key that we wrote
-    if wrong := manifest.key.differences(shop.key(card)):
-        return f"not tried: it is for {', '.join(wrong)}"
-    with _shown() as progress:
-        trial = shop.prove(manifest, card, progress).trial
-    if trial is None or trial.refusal:
-        raise EngineError(f"refused on {card.name}: {trial.refusal if trial else 'it was not tried'}")
-    found = trial.figures
-    return (
-        f"agrees on {card.name}: {found.golden} golden frames, {found.trial_labels:.2%} of {found.trial} simulated "
-        f"labels, least cosine {found.cosine:.5f}"
-    )
 
 
 @engine.command("clean")
@@ -290,7 +173,7 @@ def clean(config: Path | None, path: Path | None, cache: Path | None, everything
         return 0
     with folder.building():
         for entry in folder.entries():
-            why = "asked for" if everything else _useless(folder, entry, bundle)
+            why = "asked for" if everything else useless(folder, entry, bundle)
             if why:
                 folder.remove(entry.path.stem)
                 click.echo(f"{entry.path.stem}: {why}")
@@ -301,21 +184,3 @@ def clean(config: Path | None, path: Path | None, cache: Path | None, everything
             removed += 1
     click.echo(f"{removed} removed from {folder.folder}", err=True)
     return 0
-
-
-def _useless(cache: EngineCache, entry: Entry, bundle: ModelBundle) -> str:
-    """Say why an engine can be of no use here, or ""."""
-    if entry.manifest is None:
-        return entry.problem
-    try:
-        cache.plan(entry.manifest)
-    except EngineError as error:
-        return str(error)
-    key = entry.manifest.key
-    if key.model != bundle.digest:
-        return f"of another model than {bundle.name}"
-    try:
-        version = _runtime(key.library).version
-    except ConfigError:
-        return f"{key.library} is not installed"
-    return "" if version == key.version else f"for {key.library} {key.version}, and {version} is installed"

@@ -30,6 +30,7 @@ class ProcessorRuntime:
     has: Card | None = CARD
     fails: int = 0
     spoils: float = 0.0
+    builds_for: tuple[str, ...] = ("sm75", "sm89", "sm120")
     refuses: bool = False  # to load any plan
     refusals: int = 0  # so many plans are not loaded
     built: list[str] = field(default_factory=list)  # targets
@@ -44,7 +45,7 @@ class ProcessorRuntime:
         return self.has
 
     def targets(self, card: Card | None) -> tuple[str, ...]:
-        return ("sm75", "sm89", "sm120")
+        return self.builds_for
 
     def compile(self, graph: bytes, target: str, timings: bytes, progress: Progress) -> Compiled:
         self.built.append(target)

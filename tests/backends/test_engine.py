@@ -9,13 +9,14 @@ import resource
 import threading
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from auroramon.backends.engine import EngineBackend, EngineShop, Unready
 from auroramon.backends.engine_cache import EngineCache
-from auroramon.backends.manifest import read_manifest
+from auroramon.backends.manifest import manifest_text, read_manifest
 from auroramon.backends.onnx import OnnxBackend
 from auroramon.backends.runtime import Card
 from auroramon.backends.trust import DEMANDS, LABELS_ALIKE
@@ -243,12 +244,40 @@ def test_a_manifest_that_was_changed_is_refused(shop: EngineShop, cache: EngineC
     assert "was changed after it was written" in str(shop.ready(CARD))
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", "null", '{"format": 1}', '{"format": 2, "digest": ""}'])
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"plan": 5}, {"built": 5}, {"built": "yesterday"}, {"size": "many"}, {"size": True}, {"seconds": None},
+        {"model_name": None}, {"kernels_sha256": []}, {"trial": 5}, {"trial": {"card": "Pretend RTX"}}, {"key": []},
+        {"key": {"precision": "fp4"}}, {"key": {"library": "foo"}}, {"key": {"recipe": "2"}}, {"key": {"model": 1}},
+        {"plan": "../tiny-1.plan"},
+    ],
+)  # fmt: skip
+def test_a_right_digest_does_not_make_a_manifest_of_wrong_types(
+    make_shop: MakeShop, cache: EngineCache, changed: dict[str, Any]
+) -> None:
+    """Another program, or another version of this one, may know how the digest is made."""
+    other = make_shop(precision="float32").build(make_shop(precision="float32").key(CARD), CARD)
+    manifest = make_shop().obtain(CARD)
+    key = changed.pop("key", {})
+    wrong = replace(manifest, key=replace(manifest.key, **key) if isinstance(key, dict) else key, **changed)
+    path = (cache.folder / manifest.plan).with_suffix(".json")
+    path.write_text(manifest_text(wrong))
+    (problem,) = [entry.problem for entry in cache.entries() if entry.manifest is None]
+    assert str(path) in problem
+    assert "is no manifest of an engine" in problem or "has no plan beside it" in problem
+    assert [entry.manifest for entry in cache.entries() if entry.manifest] == [other]
+    assert isinstance(make_shop().ready(CARD), Unready)
+
+
+@pytest.mark.parametrize(
+    "content", ["", "{", "[]", "null", '{"format": 1}', '{"format": 2, "digest": ""}', "[" * 200_000, b"\xff"]
+)
 def test_what_is_no_manifest_is_named_and_does_not_hide_the_others(
-    shop: EngineShop, cache: EngineCache, content: str
+    shop: EngineShop, cache: EngineCache, content: str | bytes
 ) -> None:
     manifest = shop.obtain(CARD)
-    (cache.folder / "stray.json").write_text(content)
+    (cache.folder / "stray.json").write_bytes(content if isinstance(content, bytes) else content.encode())
     (problem,) = [entry.problem for entry in cache.entries() if entry.manifest is None]
     assert "stray.json" in problem
     assert "auroramon engine clean" in problem
@@ -320,7 +349,7 @@ def test_the_cache_is_bounded_and_keeps_what_was_used_last(make_shop: MakeShop, 
     drivers = ("1", "2", "3")
     cards = [replace(CARD, driver=driver) for driver in drivers]
     first, second = (make_shop(runtime=ProcessorRuntime(has=card)).obtain(card) for card in cards[:2])
-    cache.plan(first)  # used after the second was built
+    cache.used(first)  # after the second was built
     small = EngineCache(cache.folder, most_bytes=sum(path.stat().st_size for path in cache.folder.iterdir()))
     shop = replace(make_shop(runtime=ProcessorRuntime(has=cards[2])), cache=small)
     third = shop.build(shop.key(cards[2]), cards[2])
