@@ -15,8 +15,9 @@ import argparse
 import multiprocessing
 import resource
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Literal
 
@@ -71,6 +72,9 @@ class Result:
     card_mb: float = 0.0  # that the network takes on the GPU
     why_not: str = ""
     missing: bool = False  # the whole backend is not here
+
+
+Measure = Callable[[Case, float, tuple[int, ...]], Result]
 
 
 def main() -> None:
@@ -158,7 +162,7 @@ def _table(title: str, cases: Sequence[Case], effort: Effort, batches: tuple[int
     results: dict[Case, Result] = {}
     for case in cases:
         if not any(result.missing and other.backend == case.backend for other, result in results.items()):
-            results[case] = _measured(case, effort, batches if case.bundle else (DENSE_BATCH,))
+            results[case] = measured(case, effort, batches if case.bundle else (DENSE_BATCH,))
     limits: dict[str, float] = {}
     for case, result in results.items():
         if case.bundle is None and result.paces:
@@ -211,10 +215,24 @@ def _engine_precisions(bundle: ModelBundle) -> tuple[EnginePrecision, ...]:
     return ("float32", "fp16", "int8") if bundle.activation_ranges else ("float32", "fp16")
 
 
-def _measured(case: Case, effort: Effort, batches: tuple[int, ...]) -> Result:
-    """Measure a case in a fresh process."""
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(_measure, (case, effort.seconds, batches))
+def measured(case: Case, effort: Effort, batches: tuple[int, ...], measure: Measure | None = None) -> Result:
+    """Measure a case in a fresh process; a library that kills it costs the table this case alone."""
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe(duplex=False)
+    child = context.Process(target=_tell, args=(theirs, measure or _measure, case, effort.seconds, batches))
+    child.start()
+    theirs.close()  # else its end would never be seen
+    try:
+        found: Result = ours.recv()
+    except EOFError:
+        child.join()
+        return Result(why_not=f"its process ended with code {child.exitcode}")
+    child.join()
+    return found
+
+
+def _tell(pipe: Connection, measure: Measure, case: Case, seconds: float, batches: tuple[int, ...]) -> None:
+    pipe.send(measure(case, seconds, batches))
 
 
 def _measure(case: Case, seconds: float, batches: tuple[int, ...]) -> Result:

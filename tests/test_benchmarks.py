@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from benchmarks.backends import Effort, Result, measured
+from benchmarks.runtimes import Case
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -108,3 +112,19 @@ def test_int8_layers_prints_what_more_layers_in_float32_give() -> None:
     assert products == sorted(products, reverse=True)
     assert 100 > products[0] > products[-1] > 0
     assert all(0 <= float(cells[1].rstrip("%")) <= 100 for cells in lines)
+
+
+def killed(*_: object) -> Result:
+    os.kill(os.getpid(), signal.SIGKILL)
+    raise AssertionError
+
+
+def found(*_: object) -> Result:
+    return Result(ready_s=2.5)
+
+
+@pytest.mark.timeout(60)
+def test_a_runtime_that_kills_its_process_costs_the_table_one_case() -> None:
+    case, effort = Case("torch", "cpu", "float32", 32, 2, 1.0, 1), Effort(0.0, (32,), (1,), (1,))
+    assert measured(case, effort, (1,), killed) == Result(why_not="its process ended with code -9")
+    assert measured(case, effort, (1,), found) == Result(ready_s=2.5)
