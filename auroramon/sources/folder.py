@@ -16,6 +16,7 @@ from auroramon.sources.offered import Offered
 from auroramon.sources.outbox import Arrival, How, Outbox
 from auroramon.sources.presence import Mode, Presence
 from auroramon.sources.timing import Timing
+from auroramon.sources.turns import Turns
 from auroramon.sources.walk import Claim, offerable
 from auroramon.types import FileStat
 
@@ -23,6 +24,7 @@ log = logging.getLogger(__name__)
 
 _NEW_FOLDER_S = 10.0  # for so long a folder counts as new
 _CONSUMER_PAUSE_S = 0.05  # how long a listing waits when the daemon is behind
+_TURN_PAUSE_S = 0.005  # the same where another folder is listed at the moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,7 @@ class FolderThread(threading.Thread):
         outbox: Outbox,
         report: Report,
         listen: Callable[[str], Listener],
+        turns: Turns,
     ) -> None:
         super().__init__(name=f"watch {printable(root)}", daemon=True)
         self.root = root
@@ -61,6 +64,8 @@ class FolderThread(threading.Thread):
         self._claim = claim
         self._outbox = outbox
         self._report = report
+        self._turns = turns
+        self._waits_for_turn = False
         self._presence = Presence(root, poll, listen)
         self._candidates = Candidates(timing.settle_s, timing.held_s, timing.empty_s)
         self._offered = Offered()
@@ -105,10 +110,22 @@ class FolderThread(threading.Thread):
                 for heard in self._hear():
                     self._follow(heard)
                 self._settle()
-                self._lister.work(polled=self._presence.mode == "polling")
+                self._list()
                 self._tell()
         finally:
             self._presence.close()
+
+    def _list(self) -> None:
+        """List for a moment, where there is something to list and nobody else does."""
+        if not self._lister.busy:
+            return
+        self._waits_for_turn = not self._turns.take(self.root)
+        if self._waits_for_turn:
+            return
+        try:
+            self._lister.work(polled=self._presence.mode == "polling")
+        finally:
+            self._turns.give(self.root)
 
     # What is heard
 
@@ -122,7 +139,9 @@ class FolderThread(threading.Thread):
     def _pause(self) -> float:
         """Give the seconds until something is to be done that no event announces."""
         if self._lister.busy:
-            return 0.0 if self._outbox.room_for_listed() else _CONSUMER_PAUSE_S
+            if not self._outbox.room_for_listed():
+                return _CONSUMER_PAUSE_S
+            return _TURN_PAUSE_S if self._waits_for_turn else 0.0
         due = min(self._next_check, self._candidates.next_due())
         return max(0.0, due - time.monotonic())
 

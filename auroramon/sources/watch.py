@@ -15,6 +15,7 @@ from auroramon.sources.folder import FolderThread
 from auroramon.sources.inotify import Listener, expect_double_watches
 from auroramon.sources.outbox import Arrival, Outbox
 from auroramon.sources.timing import Timing
+from auroramon.sources.turns import Turns
 
 log = logging.getLogger(__name__)
 
@@ -94,6 +95,7 @@ class FolderWatch:
         self._report = _Once(report or _log_problem)
         self._listen = listen
         self._outbox = Outbox()
+        self._turns = Turns()
         self._folders = tuple(folders)
         self._ownership = Ownership(folders)
         self._threads: dict[str, FolderThread] = {}
@@ -170,6 +172,7 @@ class FolderWatch:
             outbox=self._outbox,
             report=self._report,
             listen=self._listen,
+            turns=self._turns,
         )
         thread.start()
         return thread
