@@ -74,3 +74,11 @@ class UnusableCardError(NoCardError):
 
 class CardLostError(EngineError):
     """The GPU failed while it worked: the program ends (exit code 1) unless another backend may take over."""
+
+
+class CardFullError(CardLostError):
+    """The GPU has not the memory that was asked for: handled as a lost card is, and nothing on it is lost."""
+
+
+class StoppedError(AuroramonError):
+    """The program was told to stop before it could begin."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import re
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from auroramon.backends.runtime import Card
-from auroramon.errors import CardLostError, MissingPartError, NoCardError, UnusableCardError
+from auroramon.errors import CardFullError, CardLostError, MissingPartError, NoCardError, UnusableCardError
 
 DRIVER_LIBRARY = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
 DRIVER_FILE = Path("/proc/driver/nvidia/version")
@@ -79,11 +80,13 @@ def check(result: Any, cuda: Any = None) -> Any:
 
     Raises:
         CardLostError: the call failed.
+        CardFullError: it failed for want of memory.
     """
     error, *values = result
     cuda = cuda_runtime() if cuda is None else cuda
     if error != cuda.cudaError_t.cudaSuccess:
-        raise CardLostError(f"the GPU failed: {_said(cuda, error)}")
+        full = error == cuda.cudaError_t.cudaErrorMemoryAllocation
+        raise (CardFullError if full else CardLostError)(f"the GPU failed: {_said(cuda, error)}")
     return values[0] if len(values) == 1 else tuple(values)
 
 
@@ -98,7 +101,8 @@ class Lane:
             cuda: the module of CUDA's runtime; None takes the installed one.
 
         Raises:
-            CardLostError: the card has not so much memory left, or fails; what was taken until then is given back.
+            CardFullError: the card has not so much memory left; what was taken until then is given back.
+            CardLostError: it fails.
         """
         self._cuda = cuda_runtime() if cuda is None else cuda
         self.stream = self._check(self._cuda.cudaStreamCreateWithFlags(NON_BLOCKING))
@@ -145,9 +149,44 @@ class Lane:
         self._cuda.cudaStreamDestroy(self.stream)
 
 
-def reset() -> None:
-    """Let the card forget what this process has on it."""
-    cuda_runtime().cudaDeviceReset()
+def reset(cuda: Any = None) -> None:
+    """Let the card forget everything that this process has on it."""
+    (cuda_runtime() if cuda is None else cuda).cudaDeviceReset()
+
+
+class Occupants:
+    """What this process has open on the card: a reset would take it from all of them, so the last to go makes it.
+
+    While a new configuration is made ready, the engine of the old one works on beside it.
+    """
+
+    def __init__(self, reset: Callable[[], None] = reset) -> None:
+        self._reset = reset
+        self._turn = threading.Lock()  # nobody comes while the card is reset
+        self.count = 0  # of those who are on it
+        self._lost = False
+
+    def enter(self) -> None:
+        """Tell before anything is put on the card; `leave` must follow."""
+        with self._turn:
+            self.count += 1
+
+    def leave(self, lost: bool) -> None:
+        """Tell when everything was given back.
+
+        Args:
+            lost: the card failed; once nobody is left on it, it is reset.
+        """
+        with self._turn:
+            self.count -= 1
+            self._lost |= lost
+            if self._lost and not self.count:
+                self._lost = False
+                self._reset()
+
+
+OCCUPANTS = Occupants()
+"""Those of this process."""
 
 
 def _driver_version(cuda: Any) -> str:

@@ -92,8 +92,12 @@ class OnnxCudaBackend(OnnxBackend):
 
     name = "onnx-cuda"
 
-    def __init__(self, bundle: ModelBundle) -> None:
+    def __init__(self, bundle: ModelBundle, occupants: cuda.Occupants = cuda.OCCUPANTS) -> None:
         """Load the graph.
+
+        Args:
+            bundle: the model.
+            occupants: of the card.
 
         Raises:
             ConfigError: this ONNX Runtime cannot use a GPU here.
@@ -102,11 +106,17 @@ class OnnxCudaBackend(OnnxBackend):
         path = bundle.graph("float32")
         self.precision = "float32"
         self.device = "NVIDIA GPU, CUDA provider of ONNX Runtime"
-        self._lost = False
-        session = open_session(path, threads=1, provider=CUDA)
-        if CUDA not in session.get_providers():  # it falls back to the processor without a word
-            raise ConfigError(no_cuda())
-        self._take(bundle, path, session)
+        self._occupants = occupants
+        self._lost = self._closed = False
+        occupants.enter()
+        try:
+            session = open_session(path, threads=1, provider=CUDA)
+            if CUDA not in session.get_providers():  # it falls back to the processor without a word
+                raise ConfigError(no_cuda())
+            self._take(bundle, path, session)
+        except BaseException:
+            self.close()
+            raise
 
     def embed(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
         """Give (N,D) unit vectors for (N,C,S,S) inputs.
@@ -120,15 +130,16 @@ class OnnxCudaBackend(OnnxBackend):
         try:
             return super().embed(inputs)
         except (raised.Fail, raised.RuntimeException, raised.EPFail) as error:
-            self._lost = True
+            self._lost = True  # also where it wants memory: its words for that vary
             raise CardLostError(f"the GPU failed: {error}") from error
 
     def close(self) -> None:
-        """Give the card's memory back; a lost card is started anew where CUDA's bindings are installed."""
+        """Give the card's memory back; a lost card is reset where CUDA's bindings are installed."""
         self._session = None
-        if self._lost:
+        if not self._closed:
+            self._closed = True
             with suppress(MissingPartError):  # they come with TensorRT, not with ONNX Runtime
-                cuda.reset()
+                self._occupants.leave(self._lost)
 
 
 def no_cuda() -> str:

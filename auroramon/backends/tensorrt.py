@@ -38,8 +38,9 @@ def open_runtime(library: Library) -> TensorRTRuntime:
 class TensorRTRuntime:
     """One of the two libraries. What needs it raises MissingPartError where its own libraries cannot be loaded."""
 
-    def __init__(self, library: Library) -> None:
+    def __init__(self, library: Library, occupants: cuda.Occupants = cuda.OCCUPANTS) -> None:
         self.library: str = library
+        self._occupants = occupants
 
     @cached_property
     def _module(self) -> Any:
@@ -115,11 +116,16 @@ class TensorRTRuntime:
             UnloadableError: the library does not take it: another version, another card, or no driver.
         """
         self._log.heard.clear()
-        runtime = self._module.Runtime(self._log)
-        engine = runtime.deserialize_cuda_engine(plan)
-        if engine is None:  # no exception, whatever the reason
-            raise UnloadableError(f"{self._name} does not take the engine: {self._log.first()}")
-        return TensorRTEngine(runtime, engine, kernels, self._log)
+        self._occupants.enter()
+        try:
+            runtime = self._module.Runtime(self._log)
+            engine = runtime.deserialize_cuda_engine(plan)
+            if engine is None:  # no exception, whatever the reason
+                raise UnloadableError(f"{self._name} does not take the engine: {self._log.first()}")
+            return TensorRTEngine(runtime, engine, kernels, self._log, left=self._occupants.leave)
+        except BaseException:
+            self._occupants.leave(lost=False)
+            raise
 
     @property
     def _name(self) -> str:

@@ -7,6 +7,7 @@ library's objects are given, so a test may give others.
 from __future__ import annotations
 
 import logging
+import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,21 +16,28 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from auroramon.backends import cuda
 from auroramon.backends.cuda import Lane
 from auroramon.backends.graph import EMBEDDING, HEAD, INPUT
 from auroramon.backends.runtime import LIVE, MOST, Answer
-from auroramon.errors import CardLostError
+from auroramon.errors import CardFullError, CardLostError
 
 log = logging.getLogger(__name__)
 
+FULL = re.compile("out ?of ?memory", re.IGNORECASE)
+"""How TensorRT tells that the card has no memory left: by CUDA's words, or by its own error code OutOfMemory."""
+
+
+def _tell_nobody(lost: bool) -> None:
+    """Tell nobody that the card was left."""
+
 
 class TensorRTEngine:
-    """A plan on the card; each thread that calls it gets contexts, a stream and memory of its own."""
+    """A plan on the card; each batch under way has a context, a stream and memory, which the next one uses again."""
 
     def __init__(
-        self, runtime: Any, engine: Any, kernels: bytes, logger: Any, take: Callable[[dict[str, int]], Lane] = Lane
-    ) -> None:
+        self, runtime: Any, engine: Any, kernels: bytes, logger: Any, take: Callable[[dict[str, int]], Lane] = Lane,
+        left: Callable[[bool], None] = _tell_nobody,
+    ) -> None:  # fmt: skip
         """Keep a plan that was deserialised.
 
         Args:
@@ -38,14 +46,18 @@ class TensorRTEngine:
             kernels: compiled late by an earlier run, or b"".
             logger: of the library, as `_logger` makes it.
             take: takes a stream and so many bytes on the card, by tensor.
+            left: told once when everything was given back, and whether the card was lost.
         """
         self._take = take
+        self._left = left
         self._runtime = runtime
         self._engine = engine
         self._log = logger
-        self._own = threading.local()
-        self._lanes: list[_Context] = []
+        self._turn = threading.Lock()
+        self._free: dict[int, list[_Context]] = {0: [], 1: []}  # by profile
+        self._contexts: list[_Context] = []
         self._lost = False
+        self._closed = False
         self._kernels: Any = None
         self._config: Any = None
         if hasattr(engine, "create_runtime_config") and hasattr(
@@ -63,27 +75,39 @@ class TensorRTEngine:
         Raises:
             CardLostError: the card failed; what waits raises it too.
         """
+        profile = 0 if len(inputs) == LIVE else 1
         with self._watched():
-            finish = self._context(0 if len(inputs) == LIVE else 1).start(np.ascontiguousarray(inputs, np.float32))
+            context = self._borrow(profile)
+            finish = context.start(np.ascontiguousarray(inputs, np.float32))
 
         def answer() -> Answer:
             with self._watched():
-                return finish()
+                found = finish()
+            with self._turn:
+                self._free[profile].append(context)
+            return found
 
         return answer
 
-    def _context(self, profile: int) -> _Context:
-        """Give this thread's context for a profile, made at its first use."""
-        contexts: dict[int, _Context] = self._own.__dict__.setdefault("contexts", {})
-        if profile not in contexts:
-            contexts[profile] = _Context(self._engine, profile, self._config, self._log, self._take)
-            self._lanes.append(contexts[profile])
-        return contexts[profile]
+    def _borrow(self, profile: int) -> _Context:
+        """Give a context that nobody uses, or a new one: whichever thread checked the engine, another labels with it.
+
+        One whose batch failed is not given back.
+        """
+        with self._turn:
+            if self._free[profile]:
+                return self._free[profile].pop()
+        context = _Context(self._engine, profile, self._config, self._log, self._take)
+        with self._turn:
+            self._contexts.append(context)
+        return context
 
     @contextmanager
     def _watched(self) -> Iterator[None]:
         try:
             yield
+        except CardFullError:
+            raise
         except CardLostError:
             self._lost = True
             raise
@@ -94,13 +118,15 @@ class TensorRTEngine:
 
     def close(self) -> None:
         """Give the card's memory back."""
-        for lane in self._lanes:
-            lane.close()
-        self._lanes.clear()
-        self._own = threading.local()
+        if self._closed:
+            return
+        self._closed = True
+        for context in self._contexts:
+            context.close()
+        self._contexts.clear()
+        self._free = {0: [], 1: []}
         self._config = self._kernels = self._engine = self._runtime = None
-        if self._lost:  # nothing else makes the card usable again for this process
-            cuda.reset()
+        self._left(self._lost)
 
 
 class _Context:
@@ -112,7 +138,8 @@ class _Context:
         self._log = logger
         self._context = engine.create_execution_context() if config is None else engine.create_execution_context(config)
         if self._context is None:
-            raise CardLostError(f"the GPU gives no execution context: {logger.first()}")
+            why = logger.first()
+            raise (CardFullError if FULL.search(why) else CardLostError)(f"the GPU gives no execution context: {why}")
         most = LIVE if profile == 0 else MOST
         shapes = {name: tuple(engine.get_tensor_shape(name)) for name in (INPUT, EMBEDDING, HEAD)}
         self._widths = {name: shapes[name][1] for name in (EMBEDDING, HEAD)}

@@ -11,11 +11,13 @@ from types import SimpleNamespace
 import numpy as np
 import onnxruntime
 import pytest
+from onnxruntime.capi import onnxruntime_pybind11_state as raised
 
-from auroramon.backends.onnx import CPU, OnnxBackend, open_session, preload_cuda
+from auroramon.backends import cuda
+from auroramon.backends.onnx import CPU, CUDA, OnnxBackend, OnnxCudaBackend, open_session, preload_cuda
 from auroramon.bundle import ModelBundle, Precision, default_bundle, load_bundle
 from auroramon.bundle_writing import write_bundle
-from auroramon.errors import BundleError
+from auroramon.errors import BundleError, CardLostError, ConfigError
 from tests.backends.tiny_model import SIZE, WIDTH, make_parts, write_graph
 from tests.conftest import ROOT
 
@@ -135,3 +137,64 @@ def test_what_onnx_runtime_prints_while_it_loads_cuda_stays_off_stdout(
     preload_cuda(SimpleNamespace())  # versions before 1.21
     assert capsys.readouterr().out == ""
     assert "Failed to load libcublasLt.so.13" in caplog.text
+
+
+@pytest.fixture
+def for_gpus(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """An ONNX Runtime that has the CUDA provider, as far as it can be seen from outside; and what it was asked for."""
+    asked: list[object] = []
+    real = onnxruntime.InferenceSession
+
+    class Session:
+        def __init__(self, path: str, options: object, providers: object, **others: object) -> None:
+            asked.append(providers)
+            self._session = real(path, providers=[CPU])
+
+        def get_providers(self) -> list[str]:
+            return [CUDA, CPU]
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(self._session, name)
+
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [CUDA, CPU])
+    monkeypatch.setattr(onnxruntime, "preload_dlls", lambda: None, raising=False)
+    monkeypatch.setattr(onnxruntime, "set_default_logger_severity", lambda _: None)
+    monkeypatch.setattr(onnxruntime, "InferenceSession", Session)
+    return asked
+
+
+def test_float32_on_a_gpu_is_asked_for_without_tf32(tiny: ModelBundle, for_gpus: list[object]) -> None:
+    backend = OnnxCudaBackend(tiny)
+    assert for_gpus == [[("CUDAExecutionProvider", {"use_tf32": "0"})]]
+    np.testing.assert_allclose(backend.embed(tiny.golden.inputs), tiny.golden.embeddings, atol=1e-5)
+    backend.close()
+
+
+@pytest.mark.usefixtures("for_gpus")
+def test_onnx_on_a_gpu_that_failed_has_the_card_reset_when_it_is_the_last_on_it(
+    tiny: ModelBundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resets: list[bool] = []
+    occupants = cuda.Occupants(lambda: resets.append(True))
+    first, second = (OnnxCudaBackend(tiny, occupants) for _ in range(2))
+
+    def fail(*_: object) -> None:
+        raise raised.RuntimeException("CUDA failure 700: an illegal memory access was encountered")
+
+    monkeypatch.setattr(first._session, "run", fail, raising=False)
+    with pytest.raises(CardLostError, match="an illegal memory access"):
+        first.embed(tiny.golden.inputs)
+    first.close()
+    assert resets == []
+    second.close()
+    second.close()
+    assert resets == [True]
+
+
+def test_onnx_on_a_gpu_that_cannot_be_opened_is_not_on_the_card(tiny: ModelBundle) -> None:
+    if CUDA in onnxruntime.get_available_providers():
+        pytest.skip("here is an ONNX Runtime for GPUs")
+    occupants = cuda.Occupants()
+    with pytest.raises(ConfigError):
+        OnnxCudaBackend(tiny, occupants)
+    assert occupants.count == 0
