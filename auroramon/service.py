@@ -7,6 +7,7 @@ happens to this process; a frame has one label of a model, however often it was 
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -37,6 +38,10 @@ FORGET_S = 3600.0  # the latency of a file that took longer is the backlog's aff
 MOST_UNOFFERED = 100_000  # files kept in memory while the database is away; beyond it the folders are listed again
 
 
+def nothing() -> None:
+    """Look after nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Parts:
     """What the loop is made of."""
@@ -46,6 +51,7 @@ class Parts:
     executor: Executor  # labels in this process: the least latency
     isolated: Executor  # labels one file at a time in a process that may die
     metrics: Metrics
+    tend: Callable[[], None] = nothing  # called at each turn of the loop: looks after what goes on beside the work
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +63,12 @@ class Change:
     isolated: Executor
     enter: Callable[[Store], Job]  # enters cameras, model and a new run; may be called again after a StoreBusyError
     done: Callable[[], None]  # called when the change is in force
+    tend: Callable[[], None] = nothing  # see Parts
+
+    def close(self) -> None:
+        """Give back what was made for it: it never comes into force."""
+        self.isolated.close()
+        self.executor.close()
 
 
 class Service:
@@ -78,7 +90,9 @@ class Service:
         self._beat = time.monotonic()
         self._next_report = self._next_heartbeat = 0.0
         self._pulse = WatchPulse(parts.watch)
-        self._change: Change | None = None
+        self._changing = threading.Lock()
+        self._change: Change | None = None  # waits to be put in force
+        self._ended = False  # no change comes into force any more
         self._labelled = 0  # frames, by this process
         self._last: LabelRecord | None = None
         self._waiting = 0  # files without a label, as last counted
@@ -94,13 +108,17 @@ class Service:
                 self._beat = time.monotonic()
                 self._notice(batch)
                 self._take_change()
+                self._parts.tend()
                 if self._beat >= self._away_until:
                     self._busy = self._step(stop)
                 self._keep_house()
         finally:
+            with self._changing:
+                self._ended = True
             self._parts.isolated.close()
             self._parts.executor.close()
             self._end()
+            self._drop(self._next_change())
 
     def health(self) -> Health:
         """Say what is wrong, from any thread."""
@@ -133,24 +151,53 @@ class Service:
         return "; ".join((*words, f"{self._waiting} files wait"))
 
     def change(self, change: Change) -> None:
-        """Have this put in force between two batches. From any thread; the loop may be at work."""
-        self._change = change
+        """Have this put in force between two batches. From any thread; the loop may be at work.
+
+        A change that still waits is superseded: what was made for it is given back, and so it is with one that comes
+        when the loop has ended.
+        """
+        with self._changing:
+            superseded, self._change = (change, None) if self._ended else (self._change, change)
+        self._drop(superseded)
+
+    @staticmethod
+    def _drop(change: Change | None) -> None:
+        if change is not None:
+            change.close()
+
+    def _next_change(self) -> Change | None:
+        with self._changing:
+            change, self._change = self._change, None
+        return change
+
+    def _put_back(self, change: Change) -> None:
+        """Have a change wait again, unless a newer one came meanwhile."""
+        with self._changing:
+            older = change if self._change is not None else None
+            self._change = self._change or change
+        self._drop(older)
 
     def _take_change(self) -> None:
         """Put a new configuration in force. No file is in hand now but suspects, which go back with the old run."""
-        change, parts = self._change, self._parts
-        if change is None or self._away_until or parts.coordinator.kept:
+        parts = self._parts
+        if self._away_until or parts.coordinator.kept:
+            return
+        change = self._next_change()
+        if change is None:
             return
         try:
             self._store.end_run(self._run, self._clock())
             parts.coordinator.job = change.enter(self._store)
         except StoreBusyError as error:
+            self._put_back(change)
             self._stay_away(error)
             return
-        self._change = None
+        except BaseException:
+            change.close()
+            raise
         self._run = parts.coordinator.job.run
         self._suspects.clear()
-        self._parts = replace(parts, executor=change.executor, isolated=change.isolated)
+        self._parts = replace(parts, executor=change.executor, isolated=change.isolated, tend=change.tend)
         parts.isolated.close()
         parts.executor.close()
         # After the labeller: a frame of a new camera must not meet one that does not know it.

@@ -16,11 +16,12 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from auroramon.coordinator import Coordinator, Job, utc_now
+from auroramon.errors import StoreBusyError, StoreError
 from auroramon.executors.inline import InlineExecutor
 from auroramon.executors.pool import PoolExecutor
 from auroramon.metrics import Metrics
 from auroramon.ports import LabelFiles
-from auroramon.service import Parts, Service
+from auroramon.service import Change, Parts, Service, nothing
 from auroramon.sources.arrivals import ArrivalRule
 from auroramon.sources.timing import Timing
 from auroramon.sources.watch import FolderWatch, WatchedFolder
@@ -87,7 +88,7 @@ class Station:
 def make(tmp_path: Path) -> Iterator[Callable[..., Station]]:
     made: list[Station] = []
 
-    def station(label_files: LabelFiles = label) -> Station:
+    def station(label_files: LabelFiles = label, tend: Callable[[], None] = nothing) -> Station:
         folder = tmp_path / "in"
         folder.mkdir(exist_ok=True)
         store = open_store(f"sqlite:///{tmp_path / 'labels.db'}", busy_timeout_s=0.05)
@@ -104,6 +105,7 @@ def make(tmp_path: Path) -> Iterator[Callable[..., Station]]:
             InlineExecutor(label_files),
             PoolExecutor(make_label, workers=1, in_hand=1),
             metrics,
+            tend,
         )
         made.append(Station(folder, store, Service(parts), metrics))
         return made[-1]
@@ -259,3 +261,80 @@ def test_an_empty_file_waits_for_its_writer_and_is_quarantined_after_the_settle_
     station.arrive("empty.png", b"")
     wait_until(lambda: station.store.account().quarantined == 1, "the empty file is in quarantine")
     station.end()
+
+
+@dataclass
+class Prepared:
+    """What a new configuration was given, and whether it gave it back."""
+
+    enter: Callable[[Store], Job]
+    closed: int = 0
+    done: bool = False
+
+    def close(self) -> None:
+        self.closed += 1
+
+    def finish(self) -> None:
+        self.done = True
+
+    def change(self, station: Station) -> Change:
+        folders = [WatchedFolder("test", station.folder, ArrivalRule((".png",)))]
+        isolated = PoolExecutor(make_label, workers=1, in_hand=1)
+        return Change(folders, InlineExecutor(label, self.close), isolated, self.enter, self.finish)
+
+
+def test_a_change_that_is_superseded_or_waits_at_the_end_gives_back_what_was_made_for_it(
+    make: Callable[..., Station],
+) -> None:
+    asked = threading.Event()
+
+    def busy(store: Store) -> Job:
+        asked.set()
+        raise StoreBusyError("another writer has it")
+
+    station = make()
+    first, second, late = Prepared(busy), Prepared(busy), Prepared(busy)
+    station.start()
+    station.service.change(first.change(station))
+    assert asked.wait(30)
+    station.service.change(second.change(station))
+    wait_until(lambda: first.closed == 1, "the first is given back when the second takes its place")
+    assert second.closed == 0
+    station.end()
+    station.service.change(late.change(station))  # the reloader was at it when the loop ended
+    assert [one.closed for one in (first, second, late)] == [1, 1, 1]
+    assert not any(one.done for one in (first, second, late))
+
+
+def test_a_change_that_the_database_refuses_gives_back_what_was_made_for_it(make: Callable[..., Station]) -> None:
+    def refused(store: Store) -> Job:
+        raise StoreError("it is damaged")
+
+    station, prepared = make(), Prepared(refused)
+    station.service.change(prepared.change(station))
+    with pytest.raises(StoreError, match="it is damaged"):
+        station.service.serve(station.stop)
+    assert (prepared.closed, prepared.done) == (1, False)
+
+
+def test_a_change_in_force_is_closed_at_the_end_and_not_before(make: Callable[..., Station]) -> None:
+    def enter(store: Store) -> Job:
+        model = store.register_model(ModelRow("m", "d", "e", LABELS, None, utc_now()))
+        return Job(store.start_run("run", utc_now()), model, "live", 0.1)
+
+    station, prepared = make(), Prepared(enter)
+    station.start()
+    station.service.change(prepared.change(station))
+    wait_until(lambda: prepared.done, "it is in force")
+    assert prepared.closed == 0
+    station.end()
+    assert prepared.closed == 1
+
+
+def test_what_goes_on_beside_the_work_is_looked_after_while_no_frame_comes(make: Callable[..., Station]) -> None:
+    looked = threading.Event()
+    station = make(tend=looked.set)
+    station.start()
+    assert looked.wait(30)
+    station.end()
+    assert station.frames() == 0
