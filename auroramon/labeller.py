@@ -56,13 +56,16 @@ class Labeller:
         drafts = [Draft(file) for file in files]
         waiting: list[_Waiting] = []
         take_begun = _nothing  # a batch on a GPU runs while the next one is read and prepared here
-        for draft in drafts:
-            for ready in self._prepare(draft):
-                waiting.append(ready)
-                if len(waiting) == self.batch:
-                    take_begun()
-                    take_begun, waiting = self._begin(waiting), []
-        take_begun()
+        try:
+            for draft in drafts:
+                for ready in self._prepare(draft):
+                    waiting.append(ready)
+                    if len(waiting) == self.batch:
+                        begun, take_begun = take_begun, _nothing
+                        begun()
+                        take_begun, waiting = self._begin(waiting), []
+        finally:
+            take_begun()
         if waiting:
             self._begin(waiting)()
         for draft in drafts:

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from auroramon.assemble import make_labeller
+from auroramon.backends.runtime import USUAL
+from auroramon.backfill import BATCH_FILES
+from auroramon.cameras import Cameras
 from auroramon.config import CameraSettings, ModelSettings, Settings
 from auroramon.labeller import Labeller
-from auroramon.types import FileOutcome, FileStat, Outcome, sentence
-from tests.skies import sky, stack, write_png
+from auroramon.ports import Backend
+from auroramon.types import FileOutcome, FileStat, Outcome, RawFrame, sentence
+from tests.skies import START, sky, stack, write_png
 from tests.tiny import write_tiny_bundle
 
 
@@ -139,3 +146,79 @@ def test_a_file_without_a_time_that_the_camera_trusts_goes_into_quarantine(tiny:
 @pytest.mark.parametrize("reason", ["a.png: is broken", "/data/a.png: is broken", "is broken"])
 def test_a_sentence_names_the_file_once(reason: str) -> None:
     assert sentence("/data/a.png", reason) == "/data/a.png: is broken"
+
+
+@dataclass
+class Card:
+    """A backend whose batches run until their answer is taken, as a GPU's may."""
+
+    inner: Backend
+    running: int = 0
+    taken: int = 0
+    name: str = "tensorrt"
+    precision: str = "fp16"
+    device: str = "pretended"
+    fallback: bool = False
+
+    def start(self, inputs: NDArray[np.float32]) -> Callable[[], NDArray[np.float32]]:
+        assert not self.running, "an answer was not taken before the next start"
+        self.running = len(inputs)
+        found = self.inner.embed(inputs)
+
+        def answer() -> NDArray[np.float32]:
+            self.running = 0
+            self.taken += len(inputs)
+            return found
+
+        return answer
+
+    def embed(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        return self.start(inputs)()
+
+    def close(self) -> None:
+        """Nothing to give back."""
+
+
+class Counting(Cameras):
+    """Counts the files whose frames are prepared while a batch runs; may fail at one of them."""
+
+    def __init__(self, card: Card, fails_at: int = -1) -> None:
+        super().__init__([])
+        self._card, self._fails_at = card, fails_at
+        self.prepared = self.beside = 0
+
+    def of_frame(self, file: FileStat, raw: RawFrame) -> CameraSettings:
+        self.prepared += 1
+        self.beside += bool(self._card.running)
+        if self.prepared == self._fails_at:
+            raise ZeroDivisionError("a mistake of ours")
+        return super().of_frame(file, raw)
+
+
+def test_most_frames_of_a_task_are_prepared_while_the_card_works(labeller: Labeller, tmp_path: Path) -> None:
+    card = Card(labeller.backend)
+    cameras = Counting(card)
+    files = [stat(write_png(tmp_path, seed)) for seed in range(BATCH_FILES)]
+    outcomes = replace(labeller, backend=card, cameras=cameras, batch=USUAL)(files)
+    assert [outcome.outcome for outcome in outcomes] == [Outcome.LABELLED] * BATCH_FILES
+    assert (card.taken, card.running) == (BATCH_FILES, 0)
+    assert cameras.beside == BATCH_FILES - USUAL
+    assert cameras.beside >= BATCH_FILES / 2
+
+
+def test_most_minutes_of_a_task_are_prepared_while_the_card_works(labeller: Labeller, tmp_path: Path) -> None:
+    card = Card(labeller.backend)
+    cameras = Counting(card)
+    files = [tmp_path / f"20251221_200{minute}_test_themis99_full.pgm.gz" for minute in range(4)]
+    for minute, file in enumerate(files):
+        file.write_bytes(stack(range(20), START + timedelta(minutes=minute)))
+    replace(labeller, backend=card, cameras=cameras, batch=USUAL)([stat(file) for file in files])
+    assert (card.taken, cameras.prepared, cameras.beside) == (80, 4, 3)
+
+
+def test_a_batch_that_was_begun_is_taken_also_where_preparing_fails(labeller: Labeller, tmp_path: Path) -> None:
+    card = Card(labeller.backend)
+    files = [stat(write_png(tmp_path, seed)) for seed in range(6)]
+    with pytest.raises(ZeroDivisionError):
+        replace(labeller, backend=card, cameras=Counting(card, fails_at=6), batch=2)(files)
+    assert (card.taken, card.running) == (4, 0)

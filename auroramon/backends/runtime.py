@@ -11,8 +11,12 @@ from numpy.typing import NDArray
 
 Library = Literal["tensorrt", "tensorrt_rtx"]
 
-LIVE, USUAL, MOST = 1, 64, 256
-"""Frames of the two optimisation profiles of every engine: one alone, and up to MOST at once, tuned for USUAL."""
+LIVE, USUAL, MOST = 1, 16, 256
+"""Frames of the two optimisation profiles of every engine: one alone, and up to MOST at once, tuned for USUAL.
+
+A task of an archive is some 64 frames, and only between its batches can frames be prepared while the card works: with
+USUAL frames in a batch that is three quarters of them.
+"""
 
 Progress = Callable[[str, float], None]
 """Told what is being done, and what part of the whole is done, 0..1."""
@@ -45,12 +49,12 @@ class Answer:
 
 
 class Engine(Protocol):
-    """A loaded plan. May be called from several threads: each has a context of its own."""
+    """A loaded plan. May be called from several threads."""
 
     def start(self, inputs: NDArray[np.float32]) -> Callable[[], Answer]:
         """Begin with (N,C,S,S) inputs, N from 1 to MOST, and give what waits for the answer.
 
-        A thread takes its answer before it begins again.
+        What a batch needs on the card is used again once its answer was taken.
 
         Raises:
             CardLostError: the card failed; what waits raises it too.

@@ -100,9 +100,9 @@ def test_an_engine_computes_what_its_graph_says_and_nothing_coarser(library: Lib
     assert library.network_flags == 1 << library.NetworkDefinitionCreationFlag.STRONGLY_TYPED
 
 
-def test_an_engine_takes_one_frame_and_up_to_256_tuned_for_64(library: Library) -> None:
+def test_an_engine_takes_one_frame_and_up_to_256_tuned_for_16(library: Library) -> None:
     TensorRTRuntime("tensorrt").compile(b"graph", "sm89", b"", no_progress)
-    one, many = (1, 2, 96, 96), [(frames, 2, 96, 96) for frames in (1, 64, 256)]
+    one, many = (1, 2, 96, 96), [(frames, 2, 96, 96) for frames in (1, 16, 256)]
     assert library.config.profiles == [{"inputs": (one, one, one)}, {"inputs": tuple(many)}]
 
 
