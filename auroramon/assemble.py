@@ -6,7 +6,7 @@ import atexit
 import shutil
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from auroramon.backends.choice import Patience, Wish, choose_backend
@@ -19,6 +19,7 @@ from auroramon.config import Settings
 from auroramon.cores import available_cores
 from auroramon.errors import BundleError
 from auroramon.labeller import Labeller
+from auroramon.ports import StopFlag
 
 BATCH = 32
 """Frames given to the network at once, where so many wait. More gains nothing on a CPU and costs memory."""
@@ -72,7 +73,9 @@ def send(recipe: LabellerRecipe) -> SentRecipe:
     return SentRecipe(recipe, files, bundle.digest)
 
 
-def make_labeller(settings: Settings, threads: int, patience: Patience = "never") -> Labeller:
+def make_labeller(
+    settings: Settings, threads: int, patience: Patience = "never", stop: StopFlag | None = None
+) -> Labeller:
     """Load the model, prove it on its golden frames, and join it with the cameras.
 
     Args:
@@ -80,15 +83,17 @@ def make_labeller(settings: Settings, threads: int, patience: Patience = "never"
         threads: of one network on the processor.
         patience: where `auto` finds a GPU whose engine must be built first: wait for it, label on the processor
             beside it, or do without it.
+        stop: ends the wait.
 
     Raises:
         BundleError: the model is damaged, or does not repeat its golden frames on this machine.
         ConfigError: a camera's settings cannot work, or the backend that was asked for cannot run here.
         EngineError: the engine asked for by name cannot be built, or is refused.
+        StoppedError: the stop was set while an engine was waited for.
     """
     cameras = Cameras(settings.camera)
     bundle = bundle_of(settings)
-    backend = choose_backend(bundle, wish_of(settings, threads, patience), open_runtime)
+    backend = choose_backend(bundle, replace(wish_of(settings, threads, patience), stop=stop), open_runtime)
     return Labeller(bundle, backend, cameras, USUAL if backend.name == EngineBackend.name else BATCH)
 
 

@@ -10,15 +10,22 @@ from pathlib import Path
 from typing import Literal
 
 from auroramon.backends.cards import AnyPrecision, Found, OpenRuntime, Usable, look_for_cards
-from auroramon.backends.child_build import ChildBuild
+from auroramon.backends.child_build import BeginBuild, ChildBuild, is_whole, obtain_apart
 from auroramon.backends.engine import EngineBackend, Unready
 from auroramon.backends.engine_cache import EngineCache
 from auroramon.backends.manifest import Manifest
 from auroramon.backends.onnx import OnnxBackend, OnnxCudaBackend
 from auroramon.backends.switching import SwitchingBackend
 from auroramon.bundle import ModelBundle, check_golden, choose_precision
-from auroramon.errors import AuroramonError, ConfigError, EngineError, UnbuiltEngineError, UnloadableError
-from auroramon.ports import Backend
+from auroramon.errors import (
+    AuroramonError,
+    ConfigError,
+    EngineError,
+    StoppedError,
+    UnbuiltEngineError,
+    UnloadableError,
+)
+from auroramon.ports import Backend, StopFlag
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +46,7 @@ class Wish:
     threads: int  # of ONNX Runtime
     cache: Path  # of everything that can be made again; engines have a folder in it
     patience: Patience
+    stop: StopFlag | None = None  # ends the wait for an engine; without it nothing does
 
 
 @dataclass(slots=True)
@@ -65,15 +73,19 @@ OpenCuda = Callable[[ModelBundle], Backend]
 
 
 def choose_backend(
-    bundle: ModelBundle, wish: Wish, open_runtime: OpenRuntime, open_cuda: OpenCuda = OnnxCudaBackend
-) -> Backend:
+    bundle: ModelBundle, wish: Wish, open_runtime: OpenRuntime, open_cuda: OpenCuda = OnnxCudaBackend,
+    begin_build: BeginBuild = ChildBuild,
+) -> Backend:  # fmt: skip
     """Open what shall label, and say in one line of the log what it is and why nothing else; see `choose`."""
-    choice = choose(bundle, wish, open_runtime, open_cuda)
+    choice = choose(bundle, wish, open_runtime, open_cuda, begin_build)
     log.log(logging.WARNING if choice.remarkable else logging.INFO, "labelling with %s", choice.line())
     return choice.backend
 
 
-def choose(bundle: ModelBundle, wish: Wish, open_runtime: OpenRuntime, open_cuda: OpenCuda = OnnxCudaBackend) -> Choice:
+def choose(
+    bundle: ModelBundle, wish: Wish, open_runtime: OpenRuntime, open_cuda: OpenCuda = OnnxCudaBackend,
+    begin_build: BeginBuild = ChildBuild,
+) -> Choice:  # fmt: skip
     """Open what shall label.
 
     Args:
@@ -81,12 +93,14 @@ def choose(bundle: ModelBundle, wish: Wish, open_runtime: OpenRuntime, open_cuda
         wish: what the settings ask for.
         open_runtime: opens TensorRT or TensorRT for RTX.
         open_cuda: opens ONNX Runtime on the GPU.
+        begin_build: begins to build an engine in a process of its own.
 
     Raises:
         ConfigError: what was asked for by name cannot run here, or not in this precision.
         BundleError: the model is damaged, or does not repeat its golden frames here.
         EngineError: the engine asked for by name cannot be built, or was refused.
         UnbuiltEngineError: it would be built now, and who asks only looks.
+        StoppedError: the stop was set while an engine was waited for.
     """
     if wish.name == "onnx":
         return Choice(_checked(bundle, _onnx(bundle, wish, named=True)))
@@ -96,10 +110,12 @@ def choose(bundle: ModelBundle, wish: Wish, open_runtime: OpenRuntime, open_cuda
         return Choice(SwitchingBackend(lambda: _checked(bundle, open_cuda(bundle)), instead=None))
     cache = EngineCache(wish.cache / ENGINES, counts_use=wish.patience != "look")
     found = look_for_cards(bundle, wish.precision, cache, open_runtime)
-    return _named(wish, found) if wish.name == "tensorrt" else _auto(bundle, wish, found)
+    if wish.name == "tensorrt":
+        return _named(wish, found, begin_build)
+    return _auto(bundle, wish, found, begin_build)
 
 
-def _named(wish: Wish, found: Found) -> Choice:
+def _named(wish: Wish, found: Found, begin_build: BeginBuild) -> Choice:
     if not found.usable:
         raise ConfigError(
             f"backend tensorrt cannot run here: {'; '.join(found.reasons)}. Set model.backend to auto or onnx, or see "
@@ -109,14 +125,15 @@ def _named(wish: Wish, found: Found) -> Choice:
     for chosen in found.usable:
         try:
             only_look = wish.patience == "look"
-            manifest = _looked_at(chosen) if only_look else chosen.shop.obtain(chosen.card, Teller())
+            manifest = _looked_at(chosen) if only_look else _obtained(chosen, wish, begin_build)
             try:
-                backend = _switching(chosen, manifest, instead=None)
+                backend = _switching(chosen, instead=None)
             except UnloadableError as error:
                 if only_look:
                     raise
                 chosen.shop.discard(manifest, error)
-                backend = _switching(chosen, chosen.shop.obtain(chosen.card, Teller()), instead=None)
+                _obtained(chosen, wish, begin_build)
+                backend = _switching(chosen, instead=None)
             return Choice(backend, found.reasons)
         except UnbuiltEngineError:
             raise
@@ -136,13 +153,27 @@ def _looked_at(chosen: Usable) -> Manifest:
     raise EngineError(why) if ready.final else UnbuiltEngineError(why)
 
 
-def _auto(bundle: ModelBundle, wish: Wish, found: Found) -> Choice:
+def _obtained(chosen: Usable, wish: Wish, begin_build: BeginBuild) -> Manifest:
+    """Build and try whatever is missing, and give the engine.
+
+    Raises:
+        EngineError: there is none to be had.
+        StoppedError: the stop was set.
+    """
+    if wish.stop is None:
+        return chosen.shop.obtain(chosen.card, Teller())
+    return obtain_apart(chosen.shop, chosen.card, wish.stop, begin_build)
+
+
+def _auto(bundle: ModelBundle, wish: Wish, found: Found, begin_build: BeginBuild) -> Choice:
     def onnx() -> Backend:
         return _checked(bundle, _onnx(bundle, wish, named=False))
 
     for chosen in found.usable:
         try:
-            backend = _on_engine(chosen, wish, onnx)
+            backend = _on_engine(chosen, wish, onnx, begin_build)
+        except StoppedError:
+            raise
         except AuroramonError as error:
             found.reasons.append(f"{chosen.shop.runtime.library}: {error}")
             continue
@@ -157,7 +188,7 @@ def _auto(bundle: ModelBundle, wish: Wish, found: Found) -> Choice:
     return Choice(_checked(bundle, processor), found.reasons, instead)
 
 
-def _on_engine(chosen: Usable, wish: Wish, onnx: Callable[[], Backend]) -> SwitchingBackend:
+def _on_engine(chosen: Usable, wish: Wish, onnx: Callable[[], Backend], begin_build: BeginBuild) -> SwitchingBackend:
     """Open the engine of a card, or what stands in for it while it is built.
 
     Raises:
@@ -165,9 +196,11 @@ def _on_engine(chosen: Usable, wish: Wish, onnx: Callable[[], Backend]) -> Switc
     """
     ready = chosen.shop.ready(chosen.card)
     patient = wish.patience in {"wait", "beside"}
+    if patient and isinstance(ready, Manifest) and not is_whole(chosen.shop, ready):
+        ready = Unready(f"{ready.plan} is broken: it is built anew", final=False)
     if not isinstance(ready, Unready):
         try:
-            return _switching(chosen, ready, onnx)
+            return _switching(chosen, onnx)
         except UnloadableError as error:
             if not patient:
                 raise
@@ -177,20 +210,26 @@ def _on_engine(chosen: Usable, wish: Wish, onnx: Callable[[], Backend]) -> Switc
         raise EngineError(ready.why + ("" if ready.final else "; `auroramon engine build` builds and tries it"))
     if wish.patience == "beside":
         log.info("%s", ready.why)
-        return SwitchingBackend(partial(_opened_when_ready, chosen), onnx, ChildBuild(chosen.shop))
-    return _switching(chosen, chosen.shop.obtain(chosen.card, Teller()), onnx)
+        return SwitchingBackend(partial(_opened, chosen), onnx, begin_build(chosen.shop))
+    _obtained(chosen, wish, begin_build)
+    return _switching(chosen, onnx)
 
 
-def _switching(chosen: Usable, manifest: Manifest, instead: Callable[[], Backend] | None) -> SwitchingBackend:
-    return SwitchingBackend(partial(_opened, chosen, manifest), instead)
+def _switching(chosen: Usable, instead: Callable[[], Backend] | None) -> SwitchingBackend:
+    return SwitchingBackend(partial(_opened, chosen), instead)
 
 
-def _opened(chosen: Usable, manifest: Manifest) -> Backend:
-    """Load an engine that has been tried on this card, and check the golden frames once more.
+def _opened(chosen: Usable) -> Backend:
+    """Load the engine that has been tried on this card, and check the golden frames once more.
+
+    It is looked for each time: one that was built anew meanwhile takes the place of the one that was open.
 
     Raises:
-        EngineError: it cannot be loaded, or does not repeat the golden frames.
+        EngineError: there is none, or it cannot be loaded, or does not repeat the golden frames.
     """
+    manifest = chosen.shop.ready(chosen.card)
+    if isinstance(manifest, Unready):
+        raise EngineError(manifest.why)
     backend = EngineBackend(chosen.shop.load(manifest), manifest, chosen.card, chosen.shop.bundle)
     try:
         check_golden(chosen.shop.bundle, backend)
@@ -200,13 +239,6 @@ def _opened(chosen: Usable, manifest: Manifest) -> Backend:
     return backend
 
 
-def _opened_when_ready(chosen: Usable) -> Backend:
-    manifest = chosen.shop.ready(chosen.card)
-    if isinstance(manifest, Unready):
-        raise EngineError(manifest.why)
-    return _opened(chosen, manifest)
-
-
 def _onnx(bundle: ModelBundle, wish: Wish, named: bool) -> OnnxBackend:
     if named and wish.precision == "fp16":
         raise ConfigError("precision fp16 needs a GPU: backend onnx runs float32 or int8")
@@ -214,7 +246,11 @@ def _onnx(bundle: ModelBundle, wish: Wish, named: bool) -> OnnxBackend:
 
 
 def _checked(bundle: ModelBundle, backend: Backend) -> Backend:
-    check_golden(bundle, backend)
+    try:
+        check_golden(bundle, backend)
+    except BaseException:
+        backend.close()
+        raise
     return backend
 
 

@@ -83,9 +83,7 @@ class SwitchingBackend:
         Raises:
             CardLostError: the card failed for good, and nothing may take over.
         """
-        if self._build is not None and self._build.ended():
-            self._build = None
-            self._take_engine()
+        self.tend()
         try:
             begun = self._now.start(inputs)
         except CardLostError as error:
@@ -101,6 +99,12 @@ class SwitchingBackend:
 
         return finish
 
+    def tend(self) -> None:
+        """Go over to the engine whose build has ended; in the thread that labels, also while no frame comes."""
+        if self._build is not None and self._build.ended():
+            self._build = None
+            self._take_engine()
+
     def embed(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
         """Give (N,D) unit vectors for (N,C,S,S) inputs; see `start`."""
         return self.start(inputs)()
@@ -109,6 +113,7 @@ class SwitchingBackend:
         """Stop a build, and give the card's memory back."""
         if self._build is not None:
             self._build.close()
+            self._build = None
         self._now.close()
 
     def _take_engine(self) -> None:
@@ -135,7 +140,7 @@ class SwitchingBackend:
         if now - self._brought_back >= FORGIVEN_S:
             self._brought_back = now
             try:
-                self._use(self._open(), "the GPU was started anew")
+                self._use(self._open(), "it was opened anew")
             except AuroramonError as second:
                 log.error("the GPU does not come back: %s", second)
             else:

@@ -86,7 +86,8 @@ def backfill(
     from auroramon.archive import Archive, Period
     from auroramon.assemble import make_labeller
 
-    labeller = make_labeller(settings, settings.model.threads or 1, "never" if only_count else "wait")
+    labeller = make_labeller(settings, settings.model.threads or 1, "never" if only_count else "wait", stop)
+    labeller.backend.close()  # it has shown that it works; each worker opens its own
     unlisted: list[Problem] = []
 
     def report(problem: Problem) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from queue import SimpleQueue
-from threading import Thread
+from threading import Event, Thread
 from types import TracebackType
 
 from auroramon import __version__
@@ -16,14 +16,14 @@ from auroramon.cameras import Cameras
 from auroramon.cli.job import enter, place_of
 from auroramon.config import Settings
 from auroramon.coordinator import utc_now
-from auroramon.errors import AuroramonError, ConfigError
+from auroramon.errors import AuroramonError, ConfigError, StoppedError
 from auroramon.executors.inline import InlineExecutor
 from auroramon.executors.pool import PoolExecutor
 from auroramon.labeller import Labeller
 from auroramon.metrics import Metrics
 from auroramon.notify import Lifeline
 from auroramon.ports import Backend
-from auroramon.service import Change, Service
+from auroramon.service import Change, Service, nothing
 from auroramon.sources.watch import WatchedFolder
 
 log = logging.getLogger(__name__)
@@ -80,6 +80,11 @@ def follow_backend(metrics: Metrics, backend: Backend) -> None:
         backend.told = switched
 
 
+def tending(backend: Backend) -> Callable[[], None]:
+    """Give what looks after a build beside the work, for the loop to call also while no frame comes."""
+    return backend.tend if isinstance(backend, SwitchingBackend) else nothing
+
+
 def say_what_is_watched(settings: Settings, labeller: Labeller, pages: str = "") -> None:
     """Log what is watched, and with what."""
     log.info(
@@ -114,6 +119,7 @@ class Reloader:
         self._metrics = metrics
         self._life = life
         self._asked: SimpleQueue[bool] = SimpleQueue()  # may be filled from a signal handler
+        self._stop = Event()  # an engine that is built for a new configuration is not waited for
         self._thread = Thread(target=self._run, name="reloader", daemon=True)
 
     def __enter__(self) -> Reloader:
@@ -123,6 +129,7 @@ class Reloader:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._stop.set()
         self._asked.put(False)
         self._thread.join()
 
@@ -135,6 +142,8 @@ class Reloader:
             self._life.reloading()
             try:
                 self._service.change(self._prepared())
+            except StoppedError:
+                return
             except (AuroramonError, OSError) as error:
                 log.error("the new configuration is refused, and the old one stays in force: %s", error)
                 self._life.reloaded()
@@ -150,7 +159,7 @@ class Reloader:
         if fixed:
             raise ConfigError(f"a change of [{'], ['.join(fixed)}] takes a restart: systemctl restart auroramon")
         folders = folders_of(settings)
-        labeller = make_labeller(settings, live_threads(settings), patience="beside")
+        labeller = make_labeller(settings, live_threads(settings), "beside", self._stop)
 
         def done() -> None:
             self._settings = settings
@@ -165,4 +174,5 @@ class Reloader:
             isolated(settings),
             enter=lambda store: enter(store, settings, labeller, "live", settings.watch.settle_s),
             done=done,
+            tend=tending(labeller.backend),
         )

@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import threading
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ import click
 
 from auroramon.cli.opening import look
 from auroramon.cli.options import ModelFlags, config_option, model_options, settings_of, start_log
+from auroramon.errors import StoppedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,7 +50,10 @@ def run(config: Path | None, model: ModelFlags, fresh_database: bool) -> int:
     with Lifeline(Notifier(os.environ)) as life:
         life.starting("looking at the database")
         look(settings, fresh=fresh_database)
-        _serve(read, settings, life)
+        try:
+            _serve(read, settings, life)
+        except StoppedError as error:
+            log.info("%s", error)
     return 0
 
 
@@ -57,7 +62,7 @@ def _serve(read: Callable[[], Settings], settings: Settings, life: Lifeline) -> 
     from auroramon.assemble import live_threads, make_labeller
     from auroramon.cli.events import couriers, rules_of
     from auroramon.cli.job import begin
-    from auroramon.cli.live import BUSY_S, Reloader, isolated, say_what_is_watched, show
+    from auroramon.cli.live import BUSY_S, Reloader, isolated, say_what_is_watched, show, tending
     from auroramon.coordinator import Coordinator
     from auroramon.executors.inline import InlineExecutor
     from auroramon.herald import Herald
@@ -69,39 +74,42 @@ def _serve(read: Callable[[], Settings], settings: Settings, life: Lifeline) -> 
     metrics = _metrics()
     told = couriers(settings, metrics)  # a library that is missing is said before a model is loaded or a database made
     life.starting("loading the model")
-    labeller = make_labeller(settings, live_threads(settings), patience="beside")
-    show(metrics, settings, labeller)
-    life.starting("opening the database")
-    store, job = begin(settings, labeller, "live", settle_s=settings.watch.settle_s, patience_s=BUSY_S)
-    metrics.show_newest(store.camera_status())
-    metrics.show_account(store.account())  # before the first scrape: a quarantine that grows from 0 is told of
-    if store.folder is not None:
-        metrics.watch_disk(store.folder)
-    _watch_copies(settings, metrics)
-    herald = Herald(store, rules_of(settings), told, settings.events)
-    service = Service(
-        Parts(
-            watch,
-            Coordinator(store, job, metrics, news=herald.notice),
-            InlineExecutor(labeller, labeller.backend.close),
-            isolated(settings),
-            metrics,
+    labeller = make_labeller(settings, live_threads(settings), "beside", stop)
+    with ExitStack() as at_end:
+        at_end.callback(labeller.backend.close)  # also where the database refuses: a build would live on
+        show(metrics, settings, labeller)
+        life.starting("opening the database")
+        store, job = begin(settings, labeller, "live", settle_s=settings.watch.settle_s, patience_s=BUSY_S)
+        metrics.show_newest(store.camera_status())
+        metrics.show_account(store.account())  # before the first scrape: a quarantine that grows from 0 is told of
+        if store.folder is not None:
+            metrics.watch_disk(store.folder)
+        _watch_copies(settings, metrics)
+        herald = Herald(store, rules_of(settings), told, settings.events)
+        service = Service(
+            Parts(
+                watch,
+                Coordinator(store, job, metrics, news=herald.notice),
+                InlineExecutor(labeller, labeller.backend.close),
+                isolated(settings),
+                metrics,
+                tending(labeller.backend),
+            )
         )
-    )
-    metrics.follow(watch.state, service.health)
-    server = StatusServer(settings.server.listen, metrics.page, service.health) if settings.server.listen else None
-    try:
-        with herald, Reloader(read, settings, service, metrics, life) as reloader:
-            if not _at_a_terminal():
-                signal.signal(signal.SIGHUP, lambda *_: reloader.ask())
-            say_what_is_watched(settings, labeller, server.address if server else "")
-            life.serving(service)
-            service.serve(stop)
-        log.info("stopped")
-    finally:
-        if server is not None:
-            server.close()
-        store.close()
+        metrics.follow(watch.state, service.health)
+        server = StatusServer(settings.server.listen, metrics.page, service.health) if settings.server.listen else None
+        try:
+            with herald, Reloader(read, settings, service, metrics, life) as reloader:
+                if not _at_a_terminal():
+                    signal.signal(signal.SIGHUP, lambda *_: reloader.ask())
+                say_what_is_watched(settings, labeller, server.address if server else "")
+                life.serving(service)
+                service.serve(stop)
+            log.info("stopped")
+        finally:
+            if server is not None:
+                server.close()
+            store.close()
 
 
 def _watch_copies(settings: Settings, metrics: Metrics) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -10,22 +11,25 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import onnx as onnx_format
 import pytest
 from prometheus_client import CollectorRegistry
 
+from auroramon.backends.child_build import build_command
 from auroramon.backends.choice import Wish, choose, choose_backend
 from auroramon.backends.engine import EngineBackend, EngineShop
 from auroramon.backends.onnx import OnnxBackend
-from auroramon.backends.runtime import Card, Library
+from auroramon.backends.runtime import Card, Compiled, Library, Progress
 from auroramon.backends.switching import FORGIVEN_S, SwitchingBackend
 from auroramon.bundle import ModelBundle
-from auroramon.cli.live import follow_backend
+from auroramon.cli.live import follow_backend, tending
 from auroramon.errors import (
     BundleError,
     CardLostError,
     ConfigError,
     EngineError,
     MissingPartError,
+    StoppedError,
     UnbuiltEngineError,
     UnusableCardError,
 )
@@ -104,6 +108,26 @@ def test_a_build_that_came_to_nothing_leaves_onnx_at_work_and_says_why(
     assert len(backend.embed(tiny.golden.inputs)) == 4
     assert (backend.name, backend.fallback) == ("onnx", True)
     assert "onnx goes on, the engine is not used: no engine for this GPU" in caplog.text
+
+
+def test_the_end_of_a_build_is_noticed_while_no_frame_comes(
+    engine: Callable[[], Backend], onnx: Callable[[], Backend]
+) -> None:
+    def never() -> Backend:
+        raise EngineError("no engine for this GPU: none was built yet")
+
+    for opens, name, fallback in ((engine, "tensorrt", False), (never, "onnx", True)):
+        build, told = Ending(), Told()
+        backend = SwitchingBackend(opens, onnx, build)
+        backend.told = told
+        look = tending(backend)
+        look()
+        assert (backend.name, backend.fallback, told.times) == ("onnx", False, 0)
+        build.over = True
+        look()
+        assert (backend.name, backend.fallback, told.times) == (name, fallback, 1)
+        backend.close()
+    tending(onnx())()
 
 
 def test_a_build_is_stopped_with_the_program(engine: Callable[[], Backend], onnx: Callable[[], Backend]) -> None:
@@ -352,6 +376,106 @@ def test_an_engine_that_does_not_load_any_more_is_built_anew_beside_the_work(
     backend.close()
 
 
+def ready(flag: threading.Event) -> threading.Event:
+    flag.set()
+    return flag
+
+
+@pytest.mark.parametrize(("name", "patience"), [("tensorrt", "beside"), ("tensorrt", "wait"), ("auto", "wait")])
+def test_a_stop_ends_the_wait_for_an_engine(
+    tiny: ModelBundle, runtime: ProcessorRuntime, tmp_path: Path, name: str, patience: str
+) -> None:
+    build = Ending()
+    asked = wish(tmp_path, name=name, patience=patience, stop=ready(threading.Event()))
+    with pytest.raises(StoppedError):
+        choose_backend(tiny, asked, only_rtx(runtime), begin_build=lambda shop: build)
+    assert build.closed
+    assert runtime.built == []  # nothing of it was done in this process, which could not be stopped
+
+
+@pytest.mark.parametrize(("name", "patience"), [("tensorrt", "beside"), ("auto", "wait")])
+def test_an_engine_that_a_process_beside_has_built_is_taken(
+    tiny: ModelBundle, shop: EngineShop, runtime: ProcessorRuntime, tmp_path: Path, name: str, patience: str
+) -> None:
+    beside = replace(shop, runtime=ProcessorRuntime())
+
+    def build(asked: EngineShop) -> Ending:
+        assert (asked.precision, asked.runtime.library) == ("fp16", "tensorrt_rtx")
+        beside.obtain(CARD)
+        return Ending(over=True)
+
+    asked = wish(tmp_path, name=name, patience=patience, stop=threading.Event())
+    backend = choose_backend(tiny, asked, only_rtx(runtime), begin_build=build)
+    assert (backend.name, runtime.built) == ("tensorrt", [])
+    backend.close()
+    (plan,) = shop.cache.folder.glob("*.plan")
+    plan.write_bytes(b"x" * plan.stat().st_size)
+    backend = choose_backend(tiny, asked, only_rtx(runtime), begin_build=build)  # it is broken, so it is built anew
+    assert (backend.name, runtime.built) == ("tensorrt", [])
+    backend.close()
+
+
+def test_a_build_beside_that_comes_to_nothing_is_the_reason(
+    make_shop: Callable[..., EngineShop], tiny: ModelBundle, runtime: ProcessorRuntime, tmp_path: Path
+) -> None:
+    def build(shop: EngineShop) -> Ending:
+        return Ending(over=True)
+
+    asked = wish(tmp_path, name="tensorrt", stop=threading.Event())
+    with pytest.raises(EngineError, match=r"none was built yet .*; its build failed, and said above why"):
+        choose_backend(tiny, asked, only_rtx(runtime), begin_build=build)
+    with pytest.raises(EngineError):
+        make_shop(runtime=ProcessorRuntime(spoils=0.7)).obtain(CARD)
+    with pytest.raises(EngineError, match=r"is refused on this GPU.*least cosine"):
+        choose_backend(tiny, asked, only_rtx(runtime), begin_build=build)
+
+
+def test_an_engine_that_gives_something_else_than_when_it_was_tried_is_not_taken(
+    tiny: ModelBundle, shop: EngineShop, runtime: ProcessorRuntime, tmp_path: Path
+) -> None:
+    """The golden frames are checked at each start."""
+    shop.obtain(CARD)
+    runtime.spoils = 0.7
+    with pytest.raises(EngineError, match="does not repeat its golden frames"):
+        choose_backend(tiny, wish(tmp_path, name="tensorrt"), only_rtx(runtime))
+    assert choose_backend(tiny, wish(tmp_path), only_rtx(runtime)).name == "onnx"
+    assert runtime.open == 0
+
+
+def test_a_lost_card_is_brought_back_with_the_engine_that_is_in_the_cache_now(
+    tiny: ModelBundle, shop: EngineShop, runtime: ProcessorRuntime, tmp_path: Path
+) -> None:
+    class Again(ProcessorRuntime):
+        def compile(self, graph: bytes, target: str, timings: bytes, progress: Progress) -> Compiled:
+            made = super().compile(graph, target, timings, progress)
+            model = onnx_format.load_from_string(made.plan)
+            model.doc_string = "another plan, for no two builds are alike"
+            return replace(made, plan=model.SerializeToString())
+
+    old = shop.obtain(CARD)
+    backend = choose_backend(tiny, wish(tmp_path), only_rtx(runtime))
+    shop.discard(old, EngineError("it was cleaned away"))
+    assert replace(shop, runtime=Again()).obtain(CARD).sha256 != old.sha256
+    runtime.fails = 1
+    assert len(backend.embed(tiny.golden.inputs)) == len(tiny.golden.inputs)
+    assert (backend.name, backend.fallback) == ("tensorrt", False)
+    backend.close()
+
+
+def test_a_build_beside_reads_no_configuration_of_the_folder_it_is_begun_in(
+    shop: EngineShop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wrong = tmp_path / "auroramon.toml"
+    wrong.write_text("no TOML at all")
+    monkeypatch.setenv("AURORAMON_CONFIG", str(wrong))
+    command = build_command(replace(shop, precision="int8", runtime=ProcessorRuntime("tensorrt")))
+    assert command[command.index("--precision") + 1] == "int8"
+    assert command[command.index("--library") + 1] == "tensorrt"
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+    assert "TOML" not in done.stderr
+    assert "tensorrt" in done.stderr or "NVIDIA" in done.stderr  # it came as far as the library, or as the card
+
+
 def test_tensorrt_by_name_where_it_cannot_run_is_an_error_with_every_reason(tiny: ModelBundle, tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as refused:
         choose_backend(tiny, wish(tmp_path, name="tensorrt"), without_driver)
@@ -486,7 +610,7 @@ def test_onnx_cuda_starts_a_lost_card_anew_once_and_then_ends_the_program(
     cuda.fails = 1
     np.testing.assert_allclose(backend.embed(tiny.golden.inputs), tiny.golden.embeddings, atol=1e-5)
     assert (backend.name, cuda.opened) == ("onnx-cuda", 2)
-    assert "now labelling with onnx-cuda (float32, CPU, 1 thread): the GPU was started anew" in caplog.text
+    assert "now labelling with onnx-cuda (float32, CPU, 1 thread): it was opened anew" in caplog.text
     cuda.fails = 1
     with pytest.raises(CardLostError, match="backend onnx-cuda was asked for by name, so nothing takes over"):
         backend.embed(tiny.golden.inputs)
