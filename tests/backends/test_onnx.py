@@ -164,10 +164,12 @@ def for_gpus(monkeypatch: pytest.MonkeyPatch) -> list[object]:
 
 
 def test_float32_on_a_gpu_is_asked_for_without_tf32(tiny: ModelBundle, for_gpus: list[object]) -> None:
-    backend = OnnxCudaBackend(tiny)
+    resets: list[bool] = []
+    backend = OnnxCudaBackend(tiny, cuda.Occupants(lambda: resets.append(True)))
     assert for_gpus == [[("CUDAExecutionProvider", {"use_tf32": "0"})]]
     np.testing.assert_allclose(backend.embed(tiny.golden.inputs), tiny.golden.embeddings, atol=1e-5)
     backend.close()
+    assert resets == []  # nothing was wrong with the card
 
 
 @pytest.mark.usefixtures("for_gpus")
