@@ -82,6 +82,11 @@ def sync(path: Path) -> None:
         os.close(number)
 
 
+def free_bytes(folder: Path) -> int:
+    """Give the bytes of a folder's disk that are free for this user."""
+    return shutil.disk_usage(folder).free
+
+
 def check_room(source: Path, folder: Path) -> None:
     """Refuse where a copy would fill the disk.
 
@@ -91,7 +96,7 @@ def check_room(source: Path, folder: Path) -> None:
     source = source.resolve()  # SQLite keeps the journal beside the file itself
     journal = source.with_name(source.name + "-wal")
     needed = SPARE * (source.stat().st_size + (journal.stat().st_size if journal.exists() else 0))
-    free = shutil.disk_usage(folder).free
+    free = free_bytes(folder)
     if free < needed:
         raise StoreError(
             f"{folder} has room for {size_text(free)}, and a copy of {source} needs {size_text(int(needed))}: "

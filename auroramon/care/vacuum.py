@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -11,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from auroramon.care.check import quick_fault
-from auroramon.care.copies import SPARE, size_text
+from auroramon.care.copies import SPARE, free_bytes, size_text
 from auroramon.errors import NoDatabaseError, StoreBusyError, StoreError
 from auroramon.store.database import MALFORMED, damaged
 
@@ -25,11 +24,6 @@ class Vacuumed:
 
     before: int  # bytes
     after: int  # bytes
-
-
-def free_bytes(folder: Path) -> int:
-    """Give how much may be written to the disk of a folder."""
-    return shutil.disk_usage(folder).free
 
 
 def vacuum(file: Path, free: Callable[[Path], int] = free_bytes) -> Vacuumed:

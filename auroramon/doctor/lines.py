@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
+from auroramon.care.copies import free_bytes
 from auroramon.coordinator import utc_now
 from auroramon.sources.answers import Probe
 from auroramon.sources.mounts import filesystem_here
@@ -33,11 +33,6 @@ PATIENCE_S = 3.0
 def answers(folder: Path) -> bool:
     """Say whether a folder's file system answers."""
     return Probe(folder).answers(PATIENCE_S)
-
-
-def free_bytes(folder: Path) -> int:
-    """Give the bytes that are free for this user."""
-    return shutil.disk_usage(folder).free
 
 
 @dataclass(frozen=True)

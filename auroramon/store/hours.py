@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from sqlalchemy import Connection, delete, insert, select, text, update
+from sqlalchemy import Connection, insert, select, text, update
 
 from auroramon.store.schema import COUNTS, LABEL_CODES, hour_kinds, hours
 from auroramon.types import UNKNOWN
@@ -109,8 +109,7 @@ def _count(conn: Connection, key: Mapping[str, int]) -> int:
         counts["total"] += row.frames
         counts["dark"] += row.dark
         kinds.append({"moon": row.moon, "label_id": row.label_id, "why": row.why, "frames": row.frames})
-    where = [hour_kinds.c[column] == key[column.removesuffix("_id")] for column in ("camera_id", "night", "hour")]
-    conn.execute(delete(hour_kinds).where(*where))
+    conn.execute(_FORGET, key)
     if kinds:
         own = {"camera_id": key["camera"], "night": key["night"], "hour": key["hour"]}
         conn.execute(insert(hour_kinds), [{**own, **kind} for kind in kinds])
@@ -118,11 +117,11 @@ def _count(conn: Connection, key: Mapping[str, int]) -> int:
     return counts["total"]
 
 
-def label_sums(column: str) -> str:
-    """Give the SQL that counts frames by label, a column for each of COUNTS."""
-    counted = [f"COALESCE(SUM(CASE WHEN {column} = {code} THEN 1 ELSE 0 END), 0) AS {name}"
+def label_sums(column: str, frames: str = "1") -> str:
+    """Give the SQL that counts frames by label, a column for each of COUNTS; a row stands for so many frames."""
+    counted = [f"COALESCE(SUM(CASE WHEN {column} = {code} THEN {frames} ELSE 0 END), 0) AS {name}"
                for name, code in LABEL_CODES.items()]  # fmt: skip
-    counted.append(f"COALESCE(SUM(CASE WHEN {column} > {len(LABEL_CODES)} THEN 1 ELSE 0 END), 0) AS other")
+    counted.append(f"COALESCE(SUM(CASE WHEN {column} > {len(LABEL_CODES)} THEN {frames} ELSE 0 END), 0) AS other")
     return ", ".join(counted)
 
 
@@ -159,9 +158,7 @@ def _count_sql(sqlite: bool) -> str:
 
 
 def _miscounted_sql() -> str:
-    by_label = {name: f"label_id = {code}" for name, code in LABEL_CODES.items()}
-    by_label["other"] = f"label_id > {len(LABEL_CODES)}"
-    sums = ", ".join(f"SUM(CASE WHEN {is_it} THEN frames ELSE 0 END) AS {name}" for name, is_it in by_label.items())
+    sums = label_sums("label_id", "frames")
     differ = " OR ".join(f"h.{name} <> COALESCE(k.{name}, 0)" for name in (*COUNTS, "total"))
     return (
         "SELECT h.camera_id, h.night, h.hour FROM hours AS h LEFT JOIN ("  # noqa: S608 (our own names)
@@ -172,6 +169,7 @@ def _miscounted_sql() -> str:
 
 
 _MISCOUNTED = text(_miscounted_sql())
+_FORGET = text(f"DELETE FROM hour_kinds WHERE {_KEY}")  # noqa: S608
 _COLUMNS = {code: name for name, code in LABEL_CODES.items()}
 _COUNT = {dialect: text(_count_sql(dialect == "sqlite")) for dialect in ("sqlite", "postgresql")}
 _KEEP = text(

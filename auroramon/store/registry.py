@@ -7,6 +7,7 @@ import os
 import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from sqlalchemy import Connection, bindparam, func, insert, select, update
 
@@ -20,6 +21,13 @@ from auroramon.store.schema import cameras, embedders, labels, models, runs
 
 SILENT_S = 600.0
 """A run that has not given a sign of life for ten minutes is dead, wherever it ran."""
+
+
+class Process(NamedTuple):
+    """Where a run is at work."""
+
+    host: str
+    pid: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,16 +54,28 @@ def process_is_alive(pid: int) -> bool:
 
 
 def living_runs(conn: Connection, now: float, is_alive: Callable[[int], bool]) -> list[LivingRun]:
-    """Give the runs of other processes that have not ended, and do not count as dead (see `recover`).
+    """Give the runs of other processes that have not ended, and do not count as dead.
 
     A table of any version will do, and nothing is written.
     """
-    query = select(runs.c.command, runs.c.host, runs.c.pid).where(runs.c.ended.is_(None))
-    found = conn.execute(query.where(runs.c.heartbeat >= now - SILENT_S).order_by(runs.c.id))
-    here, own = socket.gethostname(), os.getpid()
+    query = select(runs.c.command, runs.c.host, runs.c.pid, runs.c.heartbeat).where(runs.c.ended.is_(None))
+    own = Process(socket.gethostname(), os.getpid())
     return [
-        LivingRun(command, host, pid) for command, host, pid in found if host != here or (pid != own and is_alive(pid))
+        LivingRun(run.command, run.host, run.pid)
+        for run in conn.execute(query.order_by(runs.c.id))
+        if not _is_dead(Process(run.host, run.pid), run.heartbeat, own, now, is_alive)
     ]
+
+
+def _is_dead(process: Process, heartbeat: float, own: Process, now: float, is_alive: Callable[[int], bool]) -> bool:
+    """Say whether a run that has not ended never will.
+
+    So it is with one of this host whose process is gone, or that has this process's own number (in a container every
+    run has the same), and with any that was silent too long.
+    """
+    return now - heartbeat > SILENT_S or (
+        process.host == own.host and (process.pid == own.pid or not is_alive(process.pid))
+    )
 
 
 def register_cameras(conn: Connection, codes: Codes, places: Sequence[CameraPlace]) -> None:
@@ -167,19 +187,14 @@ def end_run(conn: Connection, run: int, now: float) -> int:
 def recover(conn: Connection, run: int, now: float, is_alive: Callable[[int], bool]) -> int:
     """End the runs that died, and free their claims; give the number of files freed.
 
-    Dead is a run of this host whose process is gone, or that has this process's own number (in a container every run
-    has the same), and any run that was silent too long. A run wrongly taken for dead does no harm: its files may be
-    worked on twice, and the second commit finds the first.
+    A run wrongly taken for dead does no harm: its files may be worked on twice, and the second commit finds the first.
     """
-    own = conn.execute(select(runs.c.host, runs.c.pid).where(runs.c.id == run)).one()
+    own = Process(*conn.execute(select(runs.c.host, runs.c.pid).where(runs.c.id == run)).one())
     others = conn.execute(
         select(runs.c.id, runs.c.host, runs.c.pid, runs.c.heartbeat).where(runs.c.ended.is_(None), runs.c.id != run)
     ).all()
     dead = [
-        other.id
-        for other in others
-        if now - other.heartbeat > SILENT_S
-        or (other.host == own.host and (other.pid == own.pid or not is_alive(other.pid)))
+        other.id for other in others if _is_dead(Process(other.host, other.pid), other.heartbeat, own, now, is_alive)
     ]
     if dead:
         conn.execute(update(runs).where(runs.c.id.in_(dead)).values(ended=now))

@@ -18,10 +18,11 @@ from prometheus_client import CollectorRegistry
 
 from auroramon import checkup
 from auroramon.bundle import load_bundle
+from auroramon.care.copies import free_bytes
 from auroramon.cli.doctor import _print
 from auroramon.config import CameraSettings, DatabaseSettings, Settings, load_settings
 from auroramon.doctor.examination import examine
-from auroramon.doctor.lines import Line, Machine, answers, free_bytes
+from auroramon.doctor.lines import Line, Machine, answers
 from auroramon.doctor.machine import (
     ask_kernel,
     check_clock,
