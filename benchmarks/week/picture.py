@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import matplotlib as mpl
 import matplotlib.dates as mdates
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from auroramon.types import AURORA_LABELS
+from benchmarks.week.plan import Fault
 from benchmarks.week.run import Outcome
 
-FAULT, FIRED, MAY = "#777777", "#c0392b", "#e59866"
+FAULT, FIRED = "#777777", "#c0392b"
+LETTER = timedelta(minutes=45)  # the width of a small letter in this figure, so that names need not meet
 
 
 def draw(outcome: Outcome, file: Path) -> None:
@@ -26,12 +31,12 @@ def draw(outcome: Outcome, file: Path) -> None:
             if firing.alert == alert:
                 top.plot([firing.begin, firing.end], [row, row], color=FIRED, linewidth=5, solid_capstyle="butt")
                 top.plot([firing.begin], [row], "|", color=FIRED, markersize=9)
-    for number, fault in enumerate(faults):
+    for fault in faults:
         top.axvspan(fault.begin, max(fault.end, fault.begin), color=FAULT, alpha=0.25)
         top.axvline(fault.begin, color=FAULT, linewidth=0.6)
-        top.text(fault.begin, len(alerts) - 0.4 + 0.75 * (number % 6), fault.what[:44], fontsize=6, color="#333333")
     top.set_yticks(range(len(alerts)), [alert.removeprefix("Auroramon") for alert in alerts], fontsize=8)
-    top.set_ylim(-0.7, len(alerts) + 4.6)
+    rows = _write_names(top, faults, len(alerts) - 0.2, outcome.end)
+    top.set_ylim(-0.7, len(alerts) + 0.75 * rows)
     top.set_title(
         f"A simulated week of ten cameras, {outcome.speed} times as fast as life: faults (grey) and alerts that fired",
         fontsize=10,
@@ -61,3 +66,15 @@ def draw(outcome: Outcome, file: Path) -> None:
     file.parent.mkdir(exist_ok=True)
     bottom.set_xlim(outcome.begin, outcome.end)
     figure.savefig(file, dpi=110)
+
+
+def _write_names(axes: Axes, faults: Sequence[Fault], above: float, end: datetime) -> int:
+    """Write each fault's name in the lowest row where nothing stands yet, and give the number of rows."""
+    taken: list[datetime] = []  # by row: up to where it is written on
+    for fault in faults:
+        name = fault.what.partition(",")[0].partition(":")[0][:50]
+        begin = min(fault.begin, end - len(name) * LETTER)
+        row = next((row for row, until in enumerate(taken) if until < begin), len(taken))
+        taken[row : row + 1] = [begin + (len(name) + 2) * LETTER]
+        axes.text(mdates.date2num(begin), above + 0.75 * row, name, fontsize=6, color="#333333")
+    return len(taken)

@@ -88,7 +88,9 @@ def week(start: datetime) -> list[Fault]:
         fault(
             "the disk of the database is full", "disk", 2, "10:30-11:40", (),
             _must("AuroramonDatabaseFailing"), _must("AuroramonDiskLow"), _must("AuroramonUnhealthy"),
-            _may("AuroramonDiskFilling"), _may("AuroramonSlowLabels", *CAMERAS),
+            _may("AuroramonDiskFilling"),
+            # 700 frames wait, and at this speed the next ones come almost as fast as they are labelled.
+            _may("AuroramonSlowLabels", *CAMERAS, clears=150),
         ),
         fault(
             "the camera's clock jumps 3607 s ahead, and back", "camera_clock", 3, "03:00-03:20", six,
