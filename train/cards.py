@@ -2,18 +2,56 @@
 
 from __future__ import annotations
 
+import json
+import math
+from dataclasses import asdict
+from typing import Any
+
 from auroramon.bundle import Agreement
 from auroramon.types import LABELS, UNKNOWN
 from train.evaluate import Report
 from train.origin import Origin
 from train.runfile import ArcFaceTable, ManifestTable, Run, SupConTable, TripletTable
 
+LEAKS = (
+    "**This split leaks: neighbours of learnt frames are judged.** The figures say how well the model remembers; quote "
+    "them only beside those of a split by blocks, nights or cameras."
+)
 
-def report_tables(report: Report, unit: str = "camera") -> str:
-    """Give a report as Markdown; `unit` is what intervals draw."""
+
+def as_json(values: Any) -> str:
+    """Give dataclasses as JSON; what cannot be worked out is null."""
+    given = [asdict(value) for value in values] if isinstance(values, list) else asdict(values)
+    return json.dumps(_without_nan(given), indent=1) + "\n"
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _without_nan(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(v) for v in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def report_tables(report: Report, unit: str, apart: bool) -> str:
+    """Give a report as Markdown.
+
+    Args:
+        report: the figures.
+        unit: what intervals draw.
+        apart: whether no copy and no neighbour of a learnt frame is judged.
+    """
+    units = f"{report.cameras} {unit}{'' if report.cameras == 1 else 's'}"
+    intervals = f"Intervals: 95 %, bootstrap over {unit}s" + ("" if report.cameras > 1 else ": none of one alone")
+    strange = (
+        f"{100 * report.refused_strange:.1f} % of {report.strange}, AUROC of the distance {report.strange_auroc:.3f}"
+        if report.strange
+        else "none was judged"
+    )
     lines = [
-        f"{report.split}: {report.frames} frames of {report.cameras} {unit}s.",
-        f"Intervals: 95 %, bootstrap over {unit}s. `unknown` counts as wrong.",
+        *([] if apart else [LEAKS, ""]),
+        f"{report.split}: {report.frames} frames of {units}.",
+        f"{intervals}. `unknown` counts as wrong.",
         "",
         "| figure | value |",
         "|---|---|",
@@ -24,8 +62,7 @@ def report_tables(report: Report, unit: str = "camera") -> str:
         f"| accuracy of the best class, threshold ignored | {100 * report.closed_accuracy:.1f} % |",
         f"| calibration error of the confidence | {100 * report.calibration_error:.1f} points |",
         f"| known frames refused as `unknown` | {100 * report.refused_known:.1f} % |",
-        f"| frames that are no sky, refused | {100 * report.refused_strange:.1f} % of {report.strange} |",
-        f"| AUROC of the distance, no sky against sky | {report.strange_auroc:.3f} |",
+        f"| frames that are no sky, refused | {strange} |",
         "",
         "| class | frames | precision | recall | F1 |",
         "|---|---|---|---|---|",
@@ -75,13 +112,13 @@ It sorts all-sky frames into {", ".join(LABELS)}; what lies far from all of them
 {_data_words(run)}
 
 ## Figures
-{report_tables(report, origin.unit)}
+{report_tables(report, origin.unit, origin.apart)}
 ## Where it fails
 - {_warning(origin)}
 - The class most often missed is `{worst.label}` (recall {worst.recall:.2f}); the worst {origin.unit} of the
   evaluation set is {poor.camera} with {poor.accuracy:.2f}.
-- Of frames that are no sky at all, the distance refuses {100 * report.refused_strange:.0f} %: keep the gates on
-  (flat, saturated, daylight by the Sun's altitude), and do not read the confidence as a sign that a frame is a sky.
+- {_strange_words(report)}: keep the gates on (flat, saturated, daylight by
+  the Sun's altitude), and do not read the confidence as a sign that a frame is a sky.
 - Forms fade into each other: arc against diffuse and arc against discrete are borders by convention.
 """
 
@@ -90,6 +127,12 @@ def _origin_words(origin: Origin) -> str:
     if origin.simulated:
         return "**Trained on simulated skies.** No real frame was used to train, to calibrate or to choose this model."
     return "Trained on labelled frames of files."
+
+
+def _strange_words(report: Report) -> str:
+    if not report.strange:
+        return "What it does with frames that are no sky at all was not judged"
+    return f"Of frames that are no sky at all, the distance refuses {100 * report.refused_strange:.0f} %"
 
 
 def _warning(origin: Origin) -> str:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from auroramon.errors import ConfigError
-from train.loop import load_embedder
+from train.backbones import build_embedder
 from train.oath import SIMULATED
 from train.runfile import Run
 from train.trial import Trial, best_class, figures, pool
@@ -20,7 +19,7 @@ def same_budget(runs: Sequence[Run]) -> None:
     """
 
     def budget(run: Run) -> tuple[object, ...]:
-        return run.listed, run.preprocess, run.fit.epochs, run.fit.batch, run.fit.small
+        return run.listed, run.preprocess, run.fit.last, run.fit.batch, run.fit.small
 
     for run in runs[1:]:
         if budget(run) != budget(runs[0]):
@@ -33,7 +32,7 @@ def same_budget(runs: Sequence[Run]) -> None:
         raise ConfigError("two of the runs have one name: each needs its own, or one would go on where the other ended")
 
 
-def compare_table(trials: Sequence[Sequence[Trial]], work: Path, simulated: bool) -> str:
+def compare_table(trials: Sequence[Sequence[Trial]], simulated: bool) -> str:
     """Give a Markdown table with a line for each run; the trials of a run are its parts, pooled."""
     first = trials[0][0]
     run, origin = first.run, first.origin
@@ -41,7 +40,7 @@ def compare_table(trials: Sequence[Sequence[Trial]], work: Path, simulated: bool
     held = (
         f"{origin.split.partition(', part')[0]}, {len(trials[0])} of {run.listed.parts} parts, {judged} frames judged"
     )
-    budget = f"{run.preprocess.size} x {run.preprocess.size} pixels, {run.fit.epochs} epochs, batch {run.fit.batch}"
+    budget = f"{run.preprocess.size} x {run.preprocess.size} pixels, {run.fit.last} epochs, batch {run.fit.batch}"
     columns = ("run", "loss", "network", "million weights", "head", "accuracy of the best class", "accuracy",
                "frames/s in training", "seconds")  # fmt: skip
     lines = [
@@ -54,10 +53,10 @@ def compare_table(trials: Sequence[Sequence[Trial]], work: Path, simulated: bool
     ]
     for own in trials:
         run, answers = own[0].run, pool([trial.answers for trial in own])
-        net = load_embedder(work / run.name, run)
+        net = build_embedder(run.network.backbone, len(run.preprocess.channels), run.network.width)
         weights = sum(p.numel() for p in net.parameters()) / 1e6
         seconds = sum(trial.seconds for trial in own)
-        looks = sum(trial.trained for trial in own) * run.fit.epochs
+        looks = sum(trial.trained for trial in own) * run.fit.last
         lines.append(
             f"| {run.name} | {run.loss.kind}{', last layer only' if run.network.frozen else ''} "
             f"| {run.network.backbone} | {weights:.2f} | {run.head.kind} | {best_class(answers)} "

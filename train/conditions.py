@@ -20,7 +20,7 @@ from auroramon.sim.geometry import sky_geometry
 from auroramon.sim.scene import VISIBLE, draw, random_scene
 from auroramon.sim.station import station
 from auroramon.types import LABELS
-from train.frames import grey_counts, read_index
+from train.frames import FrameSet, grey_counts, read_index
 from train.runfile import SPLITS, DataTable, Run, Split
 from train.simulate import COLOUR_RULES, data_digest
 
@@ -78,6 +78,15 @@ def _drawn_again(missing: list[_Again]) -> Iterator[None]:
 def unknown_conditions(count: int) -> Conditions:
     """Give the conditions of frames of which nothing is known."""
     return Conditions(np.full(count, np.nan), np.full(count, np.nan))
+
+
+def listed_conditions(frames: FrameSet) -> Conditions:
+    """Give the conditions of frames of a manifest, as far as its rows say."""
+
+    def known(count: int, given: NDArray[np.float64] | None) -> NDArray[np.float64]:
+        return np.full(count, np.nan) if given is None else given
+
+    return _joined([Conditions(known(len(c.targets), c.sun), known(len(c.targets), c.moon)) for c in frames.cameras])
 
 
 def _joined(parts: list[Conditions]) -> Conditions:

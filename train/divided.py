@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from train.blocks import Numbers, listing_of
-from train.frames import CameraFrames, read_index, refer_to_camera, write_index
-from train.leaks import read_judged
-from train.manifest import Manifest, read_manifest
+from train.frames import (
+    SPLITS_LEARNT,
+    CameraFrames,
+    pixel_digests,
+    read_index,
+    read_split,
+    refer_to_camera,
+    write_index,
+)
+from train.leaks import LeakError, read_judged
+from train.manifest import Manifest, altitudes, read_manifest
 from train.pool import Pool, pool_of, store_of
 from train.runfile import SPLITS, ManifestTable, Run
 from train.splits import Division, divide
@@ -32,8 +41,27 @@ def frames_of_manifest(work: Path, run: Run, progress: Callable[[int, int], None
     folder = work / f"frames-{key[:12]}"
     if read_index(folder) is None:
         _write(folder, manifest, pool, run, key)
-    read_judged(folder)
+    try:
+        read_judged(folder)
+    except LeakError as error:
+        raise LeakError(f"{error}{_copies_named(folder, manifest, pool)}") from error
     return folder
+
+
+def _copies_named(folder: Path, manifest: Manifest, pool: Pool) -> str:
+    """Name the first judged frame that has a copy among those that are learnt from, and the copy."""
+    judged = set(_digests(folder, ("evaluate",)).tolist())
+    both = [number for number in _digests(folder, SPLITS_LEARNT).tolist() if number in judged]
+    if not both:
+        return ""
+    rows = [manifest.rows[n] for n in np.flatnonzero(pool.digests == np.uint64(both[0]))]
+    words = " and ".join(f"{row.file} (frame {row.index})" for row in rows[:2])
+    return f" (the same pixels: {words}; leave one of the two out of {manifest.path})"
+
+
+def _digests(folder: Path, splits: Sequence[str]) -> NDArray[np.uint64]:
+    cameras = [camera for split in splits for camera in read_split(folder, split).cameras]
+    return np.concatenate([pixel_digests(camera) for camera in cameras])
 
 
 def _write(folder: Path, manifest: Manifest, pool: Pool, run: Run, key: str) -> None:
@@ -55,6 +83,8 @@ def _write(folder: Path, manifest: Manifest, pool: Pool, run: Run, key: str) -> 
                 positions=listing.positions[some],
                 digests=pool.digests[some],
                 origin=manifest.rows[first].camera,
+                sun=altitudes([manifest.rows[n].sun for n in some]),
+                moon=altitudes([manifest.rows[n].moon for n in some]),
             ), store_of(pool.folder, height, width))  # fmt: skip
     write_index(folder, {
         "kind": "manifest",

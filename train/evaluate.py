@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,13 +17,17 @@ ROUNDS = 1000
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A figure with its 95 % interval."""
+    """A figure with its 95 % interval; NaN where there is nothing to judge by, its bounds where one unit is judged."""
 
     value: float
     low: float
     high: float
 
     def __str__(self) -> str:
+        if math.isnan(self.value):
+            return "-"
+        if math.isnan(self.low):
+            return f"{100 * self.value:.1f} %"
         return f"{100 * self.value:.1f} % ({100 * self.low:.1f}-{100 * self.high:.1f})"
 
 
@@ -150,20 +155,29 @@ def calibration_error(confidence: NDArray[np.float64], right: NDArray[np.bool_],
 
 def _figure(values: NDArray[np.float64], cameras: NDArray[np.intp], drawn: list[NDArray[np.intp]]) -> Figure:
     """Give the mean of a value per frame, with an interval over the cameras."""
+    if len(np.unique(cameras)) < 2:
+        return _without_interval(values)
     size = int(max(d.max() for d in drawn)) + 1
     total = np.bincount(cameras, weights=values, minlength=size)
     count = np.bincount(cameras, minlength=size)
     means = [total[d].sum() / max(count[d].sum(), 1) for d in drawn]
     low, high = np.quantile(means, [0.025, 0.975])
-    return Figure(float(values.mean()) if len(values) else float("nan"), float(low), float(high))
+    return Figure(float(values.mean()), float(low), float(high))
+
+
+def _without_interval(values: NDArray[np.float64]) -> Figure:
+    """One camera alone says nothing of how far others differ, and no frames say nothing at all."""
+    return Figure(float(values.mean()) if len(values) else math.nan, math.nan, math.nan)
 
 
 def _balanced(
     right: NDArray[np.float64], true: NDArray[np.intp], cameras: NDArray[np.intp], drawn: list[NDArray[np.intp]]
 ) -> Figure:
     """Give the mean recall over the classes."""
-    size = int(max(d.max() for d in drawn)) + 1
     classes = np.unique(true)
+    if len(np.unique(cameras)) < 2:
+        return _without_interval(np.array([right[true == k].mean() for k in classes]))
+    size = int(max(d.max() for d in drawn)) + 1
     hit = np.stack([np.bincount(cameras[true == k], weights=right[true == k], minlength=size) for k in classes])
     count = np.stack([np.bincount(cameras[true == k], minlength=size) for k in classes])
     rounds = [float((hit[:, d].sum(axis=1) / np.maximum(count[:, d].sum(axis=1), 1)).mean()) for d in drawn]

@@ -1,6 +1,6 @@
 """Features of a network that is not ours, from an ONNX file: model 1 of the paper is Inception-v4 with a ridge head.
 
-The weights of Inception-v4 are not in torchvision and not shipped; docs/training.md says how to write such a file.
+The weights of Inception-v4 are not in torchvision and not shipped; docs/oath.md says how to write such a file.
 """
 
 from __future__ import annotations

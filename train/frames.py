@@ -43,6 +43,8 @@ class CameraFrames:
     positions: NDArray[np.float64] | None = None  # (N,) grow with time; None: nothing is known
     digests: NDArray[np.uint64] | None = None  # (N,) of the pixels; None: to be worked out
     origin: str = ""  # the camera, where `camera` is a block or night of one
+    sun: NDArray[np.float64] | None = None  # (N,) altitude, degrees; NaN where not known; None: nothing is known
+    moon: NDArray[np.float64] | None = None  # (N,) the same of the Moon
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -100,12 +102,13 @@ def refer_to_camera(folder: Path, frames: CameraFrames, store: Path) -> None:
     beside = os.path.relpath(store, folder)
     _write_rows(folder, frames, {
         "taken": frames.taken, "store": np.array(beside), "shape": shape, "origin": np.array(frames.origin),
-        "positions": frames.positions, "digests": pixel_digests(frames),
+        "positions": frames.positions, "digests": pixel_digests(frames), "sun": frames.sun, "moon": frames.moon,
     })  # fmt: skip
 
 
 def _write_rows(folder: Path, frames: CameraFrames, more: dict[str, Any]) -> None:
     scratch = folder / "rows.tmp.npz"
+    more = {name: values for name, values in more.items() if values is not None}
     np.savez(scratch, targets=frames.targets, discs=frames.discs, groups=frames.groups, **more)
     scratch.rename(folder / "rows.npz")
 
@@ -171,4 +174,6 @@ def _read_camera(folder: Path) -> CameraFrames:
             positions=rows.get("positions"),
             digests=rows.get("digests"),
             origin=str(rows["origin"]) if "origin" in rows else folder.name,
+            sun=rows.get("sun"),
+            moon=rows.get("moon"),
         )

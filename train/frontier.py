@@ -74,7 +74,8 @@ def _speed(embed: Embed, inputs: NDArray[np.float32]) -> float:
 def main(run_file: Path, work: Path, sizes: tuple[int, ...]) -> None:
     """Compare a trained run at several input sizes."""
     run = read_run(run_file)
-    click.echo(frontier(run, load_embedder(work / run.name, run), frames_of(work, run), sizes))
+    frames = frames_of(work, run)
+    click.echo(frontier(run, load_embedder(work / run.name, run, read_split(frames, "train")), frames, sizes))
 
 
 if __name__ == "__main__":

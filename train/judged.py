@@ -17,12 +17,12 @@ from auroramon.preprocess import extract_sky, to_input
 from auroramon.sim.scene import UNKNOWN_KINDS
 from auroramon.types import LABELS
 from train.blocks import Listing, blocks_of, listing_of
-from train.conditions import Conditions, simulated_conditions, unknown_conditions
+from train.conditions import Conditions, listed_conditions, simulated_conditions
 from train.embed import Embed, examples
 from train.evaluate import Answers, answer
 from train.frames import CameraFrames, FrameSet, read_split
 from train.leaks import Leaks, checked_leaks
-from train.manifest import Manifest, read_manifest
+from train.manifest import Manifest, altitudes, read_manifest
 from train.origin import Origin, origin_of
 from train.pool import pool_of
 from train.runfile import DataTable, Run
@@ -85,7 +85,7 @@ def subject_of_run(folder: Path, run: Run, progress: Progress) -> Subject:
         conditions = simulated_conditions(folder, run, "evaluate", progress)
         kinds = tuple(kind for c in frames.cameras for kind in _simulated_kinds(c))
     else:
-        conditions = unknown_conditions(len(frames))
+        conditions = listed_conditions(frames)
         kinds = tuple("no sky" if t >= len(LABELS) else "" for t in frames.targets)
     return Subject(frames, _facts(frames, origin.unit, kinds, conditions), origin, leaks, folder)
 
@@ -100,7 +100,7 @@ def subject_of_manifest(path: Path, work: Path, progress: Progress) -> Subject:
     words = f"All frames of {path.name}, of which nothing was learnt"
     origin = Origin(simulated, words, unit, apart=True, digest=manifest.digest)
     kinds = tuple("no sky" if t >= len(LABELS) else "" for t in frames.targets)
-    return Subject(frames, _facts(frames, unit, kinds, unknown_conditions(len(frames))), origin, None, None)
+    return Subject(frames, _facts(frames, unit, kinds, listed_conditions(frames)), origin, None, None)
 
 
 def judge(subject: Subject, bundle: ModelBundle, precision: str, embed: Embed, with_gates: bool = True) -> Judged:
@@ -194,5 +194,7 @@ def _frames_of(
             positions=listing.positions[some],
             digests=pool.digests[some],
             origin=camera,
+            sun=altitudes([manifest.rows[n].sun for n in some]),
+            moon=altitudes([manifest.rows[n].moon for n in some]),
         ))  # fmt: skip
     return FrameSet(tuple(sets))

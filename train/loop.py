@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import math
+import pickle
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
@@ -12,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
@@ -20,7 +23,7 @@ from auroramon.errors import ConfigError
 from train.arithmetic import Stepper
 from train.backbones import Embedder, build_embedder
 from train.data import sampler_of, training_batches
-from train.frames import FrameSet
+from train.frames import FrameSet, pixel_digests
 from train.losses import build_loss
 from train.runfile import FitTable, Run
 
@@ -38,7 +41,14 @@ class Epoch:
     seconds: float
 
 
-def fit(folder: Path, run: Run, frames: FrameSet, device: str, said: Callable[[Epoch], None]) -> Embedder:
+def fit(
+    folder: Path,
+    run: Run,
+    frames: FrameSet,
+    device: str,
+    said: Callable[[Epoch], None],
+    show: Callable[[int, int], None] = lambda done, total: None,
+) -> Embedder:
     """Train the network of a run and give it, ready to embed.
 
     Args:
@@ -47,21 +57,24 @@ def fit(folder: Path, run: Run, frames: FrameSet, device: str, said: Callable[[E
         frames: the training frames.
         device: "cpu" or "cuda".
         said: called after each epoch.
+        show: called after each batch, with those of the epoch that are done and all of them.
 
     Raises:
-        ConfigError: the run begins with the weights of one that was not fitted, the folder is another run's, or the
-            frames are not those that the run asks for.
+        ConfigError: the run begins with the weights of one that was not fitted, the folder is another run's or holds
+            what was learnt from other frames, or the frames are not those that the run asks for.
     """
     folder.mkdir(parents=True, exist_ok=True)
     state = _Training(run, frames, device, _trained_features(folder.parent, run))
-    state.load(folder / CHECKPOINT)
+    if run.network.start:
+        state.learnt = np.union1d(state.learnt, learnt_by(folder.parent / run.network.start))
+    state.load(held_of(folder, run, frames, device))
     while state.epoch < run.fit.last:
-        line = state.train_epoch()
+        line = state.train_epoch(show)
         _append(folder / CURVE, line)
         state.save(folder / CHECKPOINT)
         said(line)
     net = state.result()
-    torch.save(net.state_dict(), folder / WEIGHTS)
+    save_whole(net.state_dict(), folder / WEIGHTS)
     return net
 
 
@@ -83,11 +96,73 @@ def seconds_trained(folder: Path) -> float:
         return sum(float(row["seconds"]) for row in csv.DictReader(file))
 
 
-def load_embedder(folder: Path, run: Run) -> Embedder:
-    """Give the network that `fit` left in a folder."""
+def load_embedder(folder: Path, run: Run, frames: FrameSet) -> Embedder:
+    """Give the network that `fit` left in a folder.
+
+    Raises:
+        ConfigError: it left none there, or one of another run, or one that learnt from other frames than these.
+    """
+    if held_of(folder, run, frames) is None or not (folder / WEIGHTS).exists():
+        raise ConfigError(f"{folder} holds no weights: run `python -m train fit RUN` first")
     net = build_embedder(run.network.backbone, len(run.preprocess.channels), run.network.width)
     net.load_state_dict(torch.load(folder / WEIGHTS, weights_only=True, map_location="cpu"))
     return net.eval()
+
+
+def held_of(folder: Path, run: Run, frames: FrameSet, device: str = "cpu") -> dict[str, Any] | None:
+    """Give the checkpoint of a folder, if there is one of this very run, learning from these very frames.
+
+    Figures on frames that were kept back mean nothing where the network is that of another division of them.
+
+    Raises:
+        ConfigError: the checkpoint belongs to another run, or was learnt from other frames, or cannot be read.
+    """
+    path = folder / CHECKPOINT
+    if not path.exists():
+        return None
+    remedy = "remove it, or give this run another name"
+    try:
+        held: dict[str, Any] = torch.load(path, weights_only=True, map_location=device)
+    except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        raise ConfigError(f"{path} is no checkpoint, or is damaged: {remedy}") from error
+    if held["run"] != _run_digest(run):
+        raise ConfigError(f"{path} belongs to another run: {remedy}")
+    if held.get("frames") != _frames_digest(frames):
+        raise ConfigError(f"{path} was learnt from other frames, or other labels of them: {remedy}")
+    return held
+
+
+def learnt_by(folder: Path) -> NDArray[np.uint64]:
+    """Give the digests of all frames that the network of a folder has learnt from; none where that is not known."""
+    path = folder / CHECKPOINT
+    if not path.is_file():
+        return np.array([], dtype=np.uint64)
+    held = torch.load(path, weights_only=True, map_location="cpu", mmap=True)
+    return np.asarray(held.get("learnt", torch.tensor([], dtype=torch.int64)).numpy()).view(np.uint64)
+
+
+def _run_digest(run: Run) -> str:
+    return run.digest("preprocess", "augment", "network", "loss", "fit")
+
+
+def _digests(frames: FrameSet) -> NDArray[np.uint64]:
+    return np.unique(np.concatenate([pixel_digests(camera) for camera in frames.cameras]))
+
+
+def _frames_digest(frames: FrameSet) -> str:
+    """Give a digest of what is learnt from: pixels, labels and discs."""
+    digest = hashlib.sha256()
+    for camera in frames.cameras:
+        for part in (pixel_digests(camera), camera.targets.astype(np.int64), camera.discs.astype(np.float64)):
+            digest.update(part.tobytes())
+    return digest.hexdigest()
+
+
+def save_whole(values: object, path: Path) -> None:
+    """Write tensors, complete or not at all."""
+    scratch = path.with_name(path.name + ".tmp")
+    torch.save(values, scratch)
+    scratch.replace(path)
 
 
 def learning_rate(table: FitTable, part: float) -> float:
@@ -119,6 +194,8 @@ class _Training:
         if run.network.frozen:
             net.freeze_features()
         self.run, self.epoch, self._device = run, 0, torch.device(device)
+        self.frames_digest = _frames_digest(frames)
+        self.learnt = _digests(frames)
         self._net = net.to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._average = (
             AveragedModel(self._net, multi_avg_fn=get_ema_multi_avg_fn(run.fit.average), use_buffers=True)  # type: ignore[no-untyped-call]
@@ -132,7 +209,7 @@ class _Training:
             frames, run.preprocess.spec(), run.augment, self._sampler, run.fit.workers
         )
 
-    def train_epoch(self) -> Epoch:
+    def train_epoch(self, show: Callable[[int, int], None]) -> Epoch:
         begun, losses, count = time.perf_counter(), [], 0
         self._sampler.epoch, self._sampler.size = self.epoch, input_size(self.run, self.epoch)
         self._net.train()
@@ -143,6 +220,7 @@ class _Training:
             self._stepper.set_rate(rate)
             losses.append(self._step(inputs, targets))
             count += len(targets)
+            show(step + 1, steps)
         self.epoch += 1
         return Epoch(self.epoch, float(np.mean(losses)), rate, count, time.perf_counter() - begun)
 
@@ -162,31 +240,24 @@ class _Training:
         return trained
 
     def save(self, path: Path) -> None:
-        scratch = path.with_suffix(".tmp")
-        torch.save(
+        save_whole(
             {
-                "run": self.run.digest("preprocess", "augment", "network", "loss", "fit"),
+                "run": _run_digest(self.run),
+                "frames": self.frames_digest,
+                "learnt": torch.from_numpy(self.learnt.view(np.int64)),
                 "epoch": self.epoch,
                 "net": self._net.state_dict(),
                 "average": None if self._average is None else self._average.state_dict(),
                 "loss": self._loss.state_dict(),
                 **self._stepper.state(),
             },
-            scratch,
+            path,
         )
-        scratch.replace(path)
 
-    def load(self, path: Path) -> None:
-        """Go on from a checkpoint, if there is one of this very run.
-
-        Raises:
-            ConfigError: the checkpoint belongs to another run.
-        """
-        if not path.exists():
+    def load(self, held: dict[str, Any] | None) -> None:
+        """Go on from a checkpoint, if there is one."""
+        if held is None:
             return
-        held = torch.load(path, weights_only=True, map_location=self._device)
-        if held["run"] != self.run.digest("preprocess", "augment", "network", "loss", "fit"):
-            raise ConfigError(f"{path} belongs to another run: remove it, or give this run another name")
         self._net.load_state_dict(held["net"])
         if self._average is not None:
             self._average.load_state_dict(held["average"])
@@ -201,7 +272,9 @@ def _append(path: Path, line: Epoch) -> None:
     if path.exists():
         with path.open(newline="", encoding="utf-8") as file:
             rows = [row for row in csv.DictReader(file) if int(row["epoch"]) < line.epoch]
-    with path.open("w", newline="", encoding="utf-8") as file:
+    scratch = path.with_name(path.name + ".tmp")
+    with scratch.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, [f.name for f in fields(Epoch)])
         writer.writeheader()
         writer.writerows([*rows, {k: f"{v:.6g}" for k, v in asdict(line).items()}])
+    scratch.replace(path)

@@ -11,6 +11,7 @@ A CSV file with one line a frame:
     position   grows with time: seconds since 1970, or the number of an image in its series; empty where not known
     x,y,radius the disc of sky, in pixels; empty: found in the first frame of the file, as in serving
     grey       luma, red, green or blue: how colour becomes grey
+    sun,moon   altitude of their middles, degrees, to judge by; empty where not known
     published  one letter for each published split: 1 to train on, 0 to judge by; empty where there is none
     simulated  1 where no camera took the frame; else empty
 """
@@ -24,13 +25,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
+import numpy as np
+from numpy.typing import NDArray
+
 from auroramon.errors import ConfigError
 from auroramon.resample import ChannelRule
 from auroramon.types import Disc
 from train.frames import TARGETS
 
-COLUMNS = ("file", "index", "label", "camera", "night", "block", "position", "x", "y", "radius", "grey", "published",
-           "simulated")  # fmt: skip
+COLUMNS = ("file", "index", "label", "camera", "night", "block", "position", "x", "y", "radius", "grey", "sun",
+           "moon", "published", "simulated")  # fmt: skip
 NEEDED = frozenset({"file", "label"})
 RULES: dict[str, ChannelRule] = {rule: rule for rule in get_args(ChannelRule)}
 
@@ -48,6 +52,8 @@ class Row:
     position: float | None = None
     disc: Disc | None = None
     grey: ChannelRule = "luma"
+    sun: float | None = None
+    moon: float | None = None
     published: str = ""
     simulated: bool = False
 
@@ -68,6 +74,11 @@ class Manifest:
         return self.path.parent / row.file
 
 
+def altitudes(given: Sequence[float | None]) -> NDArray[np.float64]:
+    """Give altitudes as (N,) numbers, NaN where one is not known."""
+    return np.array([np.nan if value is None else value for value in given])
+
+
 def write_manifest(path: Path, rows: Sequence[Row]) -> Manifest:
     """Write a manifest, complete or not at all."""
     if not rows:
@@ -86,7 +97,8 @@ def _cells(row: Row) -> list[object]:
     disc = ["", "", ""] if row.disc is None else [f"{v:g}" for v in (row.disc.x, row.disc.y, row.disc.radius)]
     position = "" if row.position is None else f"{row.position:.10g}"
     place = [row.file, row.index, row.label, row.camera, row.night, row.block, position]
-    return [*place, *disc, row.grey, row.published, "1" if row.simulated else ""]
+    sky = ["" if value is None else f"{value:.6g}" for value in (row.sun, row.moon)]
+    return [*place, *disc, row.grey, *sky, row.published, "1" if row.simulated else ""]
 
 
 def read_manifest(path: Path) -> Manifest:
@@ -138,7 +150,7 @@ def parse_row(cells: dict[str, str]) -> Row:
     if simulated not in {"", "0", "1"}:
         raise ValueError(f"simulated is '{simulated}', not 1 or nothing")
     x, y, radius = (cells.get(name, "") for name in ("x", "y", "radius"))
-    position = cells.get("position", "")
+    position, sun, moon = (cells.get(name, "") for name in ("position", "sun", "moon"))
     return Row(
         file=cells["file"],
         label=label,
@@ -149,6 +161,8 @@ def parse_row(cells: dict[str, str]) -> Row:
         position=float(position) if position else None,
         disc=Disc(float(x), float(y), float(radius), origin="configured") if x or y or radius else None,
         grey=RULES[grey],
+        sun=float(sun) if sun else None,
+        moon=float(moon) if moon else None,
         published=published,
         simulated=simulated == "1",
     )

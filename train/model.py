@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import math
 import shutil
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -230,8 +229,3 @@ def _provenance(run: Run, frames: Path, figures: Report) -> Provenance:
         seeds={"data": run.data.seed, "fit": run.fit.seed},
         metrics={name: round(float(value), 4) for name, value in metrics.items() if math.isfinite(value)},
     )
-
-
-def report_json(figures: Report) -> str:
-    """Give a report as JSON."""
-    return json.dumps(asdict(figures), indent=1) + "\n"

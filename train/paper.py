@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from auroramon.errors import ConfigError
 from auroramon.fit import Examples, fit_mahalanobis, fit_ridge
 from auroramon.types import LABELS
+from train.before import check_before_fit
 from train.divided import frames_of_manifest
 from train.embed import Embed, embed_frames, torch_embed
 from train.features import feature_recipe, file_embed
@@ -152,8 +153,9 @@ def _trained(
 ) -> Iterator[FoldResult]:
     folder = frames_of_manifest(bench.work, run, bench.read)
     learnt, judged = read_split(folder, "train"), read_judged(folder)
+    check_before_fit(bench.work, run, folder)
     write_record(bench.work / run.name, run, origin_of(folder), bench.device)
-    net = fit(bench.work / run.name, run, learnt, bench.device, lambda epoch: bench.said(run, epoch))
+    net = fit(bench.work / run.name, run, learnt, bench.device, lambda epoch: bench.said(run, epoch), bench.step)
     seconds, leaks = seconds_trained(bench.work / run.name), count_leaks(folder)
     embedded = _Embedded.of(run, torch_embed(net, bench.device), learnt, judged)
     for model in models:

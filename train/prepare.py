@@ -16,12 +16,12 @@ from auroramon.cameras import Cameras
 from auroramon.config import CameraSettings
 from auroramon.errors import ConfigError
 from auroramon.readers import read_frames, suffixes
-from auroramon.sky import observing_night
+from auroramon.sky import observing_night, sun_moon
 from auroramon.store.store import open_store
 from auroramon.times import time_of
 from auroramon.types import Disc, FileStat, RawFrame, TimeSource
 from train.frames import TARGETS
-from train.manifest import Row, parse_row
+from train.manifest import COLUMNS, Row, parse_row
 
 ALIASES = {"noaurora": "clear", "no aurora": "clear", "no_aurora": "clear", "no-aurora": "clear"}
 """What others call our labels."""
@@ -54,7 +54,7 @@ def _rows_of_file(path: Path, label: str, cameras: Cameras) -> Iterator[Row]:
         camera = camera or cameras.of_frame(file, raw)
         when = _time(file, camera, raw)
         row = Row(file=file.path, label=label, index=raw.index, camera=camera.name)
-        yield _of_camera(row if when is None else _timed(row, when, camera.longitude), camera)
+        yield _of_camera(row if when is None else _timed(row, when, camera), camera)
 
 
 def _time(file: FileStat, camera: CameraSettings, raw: RawFrame) -> datetime | None:
@@ -65,9 +65,14 @@ def _time(file: FileStat, camera: CameraSettings, raw: RawFrame) -> datetime | N
     return None if found.source == "mtime" else found.time
 
 
-def _timed(row: Row, time: datetime, longitude: float | None) -> Row:
-    night = observing_night(time, longitude)
-    return replace(row, position=time.astimezone(UTC).timestamp(), night=night.isoformat())
+def _timed(row: Row, time: datetime, camera: CameraSettings) -> Row:
+    """Add what follows from the time, and from the place where it is configured."""
+    night = observing_night(time, camera.longitude)
+    row = replace(row, position=time.astimezone(UTC).timestamp(), night=night.isoformat())
+    if camera.latitude is None or camera.longitude is None:
+        return row
+    sky = sun_moon(time, camera.latitude, camera.longitude)
+    return replace(row, sun=sky.sun_altitude, moon=sky.moon_altitude)
 
 
 def _of_camera(row: Row, camera: CameraSettings) -> Row:
@@ -104,6 +109,15 @@ def rows_of_table(path: Path, cameras: Cameras) -> Iterator[Row]:
                     raise ConfigError(f"{path}, line {reader.line_num}: {error}") from error
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ConfigError(f"{path} is no CSV file in UTF-8: {error}") from error
+
+
+def unread_columns(path: Path) -> list[str]:
+    """Give the columns of such a file that mean nothing here; a name that is mistyped is among them."""
+    with path.open(newline="", encoding="utf-8-sig", errors="replace") as file:
+        names = next(csv.reader(file), [])
+    return [name for name in names if name and name not in {*COLUMNS, "time"}]
 
 
 def _row_of_cells(folder: Path, cells: dict[str, str], cameras: Cameras) -> Row:
@@ -113,7 +127,7 @@ def _row_of_cells(folder: Path, cells: dict[str, str], cameras: Cameras) -> Row:
     camera = cameras.named(row.camera)
     if cells.get("time"):
         time = datetime.fromisoformat(cells["time"])
-        row = _timed(row, time if time.utcoffset() is not None else time.replace(tzinfo=UTC), camera.longitude)
+        row = _timed(row, time if time.utcoffset() is not None else time.replace(tzinfo=UTC), camera)
     configured = _of_camera(row, camera)
     return replace(configured, disc=row.disc or configured.disc, grey=row.grey if "grey" in cells else configured.grey)
 
@@ -134,13 +148,16 @@ def rows_of_reviews(url: str, cameras: Cameras) -> Iterator[Row]:
                     f"{found.path} was reviewed as '{found.label}', and a network is trained on {', '.join(TARGETS)} "
                     f"only; new classes are for `auroramon refit`"
                 )
+            timed = found.time_source != "mtime"
             row = Row(
                 file=found.path,
                 label=found.label,
                 index=found.frame_index,
                 camera=found.camera,
                 night=found.night.isoformat(),
-                position=None if found.time_source == "mtime" else found.time.timestamp(),
+                position=found.time.timestamp() if timed else None,
+                sun=found.sun_altitude if timed else None,
+                moon=found.moon_altitude if timed else None,
             )
             yield _of_camera(row, cameras.named(found.camera))
 

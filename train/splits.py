@@ -65,6 +65,7 @@ def divide(listing: Listing, wish: SplitWish, heads: bool = False) -> Division:
     Raises:
         ConfigError: it cannot be done with these frames; says why.
     """
+    _check_labels(listing)
     if wish.split.startswith("paper"):
         found = _paper(listing, wish)
     elif wish.split == "published":
@@ -77,6 +78,15 @@ def divide(listing: Listing, wish: SplitWish, heads: bool = False) -> Division:
     return found
 
 
+def _check_labels(listing: Listing) -> None:
+    missing = [label for k, label in enumerate(LABELS) if k not in listing.targets]
+    if missing:
+        raise ConfigError(
+            f"the manifest has no frame of {' and none of '.join(missing)}: a network is trained on all of "
+            f"{', '.join(LABELS)}; to adapt the shipped model to fewer, use `auroramon refit`"
+        )
+
+
 def _units(listing: Listing, wish: SplitWish) -> Numbers:
     if wish.split == "cameras":
         return np.unique(listing.cameras, return_inverse=True)[1]
@@ -84,7 +94,23 @@ def _units(listing: Listing, wish: SplitWish) -> Numbers:
         if (listing.nights == "").any():
             raise ConfigError("a split by nights needs the night of every frame: fill in the column night or time")
         return np.unique(listing.nights, return_inverse=True)[1]
+    if wish.split in APART:
+        _check_order(listing)
     return blocks_of(listing, wish.block)
+
+
+def _check_order(listing: Listing) -> None:
+    """Refuse to cut blocks of frames of which nobody knows what stood beside them.
+
+    Raises:
+        ConfigError: frames have neither a position nor a block.
+    """
+    lost = int((np.isnan(listing.positions) & (listing.blocks == "")).sum())
+    if lost:
+        raise ConfigError(
+            f"a split by blocks needs to know which frames are neighbours, and {lost} of {len(listing.targets)} have "
+            f"no position: fill in the column position, time or block, or split by nights or cameras"
+        )
 
 
 def _in_parts(listing: Listing, wish: SplitWish, heads: bool) -> Division:
@@ -95,7 +121,8 @@ def _in_parts(listing: Listing, wish: SplitWish, heads: bool) -> Division:
     if len(np.unique(kept)) < wish.parts or wish.parts < least or wish.part >= wish.parts:
         raise ConfigError(
             f"a split by {wish.split} into {wish.parts} parts, of which part {wish.part} is judged, cannot be made "
-            f"of {len(np.unique(kept))} (at least {least} parts, counted from 0)"
+            f"of {len(np.unique(kept))}: each part holds at least one of them, there are at least {least} parts, and "
+            f"they are counted from 0"
         )
     part = spread(kept, listing.targets, wish.parts, wish.seed)
     judged, calibrating = part == wish.part, part == (wish.part + 1) % wish.parts
@@ -138,8 +165,7 @@ def _paper(listing: Listing, wish: SplitWish) -> Division:
     """Give a fold of Endo & Matsumoto's sizes; a class with fewer than 700 frames has fewer to train on, none twice."""
     if wish.part >= PAPER_FOLDS:
         raise ConfigError(f"the paper has {PAPER_FOLDS} folds, counted from 0: there is no {wish.part}")
-    units = blocks_of(listing, wish.block)
-    whole = wish.split == "paper-blocks"
+    units, whole = _units(listing, wish), wish.split == "paper-blocks"
     part = spread(units, listing.targets, PAPER_PARTS, wish.seed) if whole else units
     sets: dict[str, list[Numbers]] = {"train": [], "calibrate": [], "evaluate": []}
     for k in range(len(LABELS)):

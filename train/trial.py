@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from train.before import check_before_fit
 from train.divided import frames_of_manifest
 from train.embed import torch_embed
 from train.evaluate import Answers, Figure, Report, report
@@ -31,6 +32,7 @@ class Bench:
     device: str  # cpu or cuda
     read: Progress  # called while frames are read: done and total
     said: Said  # called after each epoch
+    step: Progress  # called after each batch: done and total of the epoch
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,8 +56,9 @@ def make_trial(bench: Bench, run: Run) -> Trial:
     """
     folder = frames_of_manifest(bench.work, run, bench.read)
     origin, learnt = origin_of(folder), read_split(folder, "train")
+    check_before_fit(bench.work, run, folder)
     write_record(bench.work / run.name, run, origin, bench.device)
-    net = fit(bench.work / run.name, run, learnt, bench.device, lambda epoch: bench.said(run, epoch))
+    net = fit(bench.work / run.name, run, learnt, bench.device, lambda epoch: bench.said(run, epoch), bench.step)
     seconds = seconds_trained(bench.work / run.name)
     embed = torch_embed(net, bench.device)
     head = fit_head(run.head, *head_examples(run, embed, folder))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from sklearn.metrics import balanced_accuracy_score, f1_score, roc_auc_score
 
 from auroramon.types import LABELS
+from train.cards import as_json, report_tables
 from train.evaluate import Answers, auroc, calibration_error, report
 
 
@@ -46,6 +49,25 @@ def test_aurora_against_none() -> None:
     assert found.aurora_recall.value == pytest.approx(1 / 2)
     assert found.false_alarms.value == pytest.approx(1 / 3)
     assert found.refused_known == pytest.approx(1 / 5)
+
+
+def test_one_unit_has_no_interval_and_nothing_has_no_figure() -> None:
+    targets = np.array([5, 5, 3, 6])
+    four = np.full(4, 0.9)
+    found = report(Answers(targets, targets, targets % 6, four, four, np.zeros(4, dtype=int)), ("a",), "One night")
+    assert str(found.accuracy) == "100.0 %"
+    assert str(found.balanced_accuracy) == "100.0 %"
+    assert str(found.aurora_recall) == "-"
+    assert "| aurora recall (any of its three labels) | - |" in report_tables(found, "night", apart=True)
+    assert "bootstrap over nights: none of one alone" in report_tables(found, "night", apart=True)
+    values = json.loads(as_json(found), parse_constant=pytest.fail)
+    assert (values["aurora_recall"]["value"], values["accuracy"]["low"]) == (None, None)
+
+
+def test_what_leaks_says_so_before_any_figure() -> None:
+    text = report_tables(report(answers(), tuple("abcde"), "Random split"), "block", apart=False)
+    assert text.startswith("**This split leaks")
+    assert "leaks" not in report_tables(report(answers(), tuple("abcde"), "Blocks"), "block", apart=True)
 
 
 def test_ties_count_half_in_the_auroc() -> None:

@@ -72,8 +72,9 @@ def test_a_copy_under_another_name_fails_the_run(oath: Path, run: Run, tmp_path:
     rows = list(manifest.rows)
     rows[learnt - 1] = replace(rows[learnt - 1], file=str(copy))
     write_manifest(tmp_path / "oath.csv", rows)
-    with pytest.raises(LeakError, match=r"1 are copies and 0 neighbours .*: no figure is given"):
+    with pytest.raises(LeakError, match=r"1 are copies and 0 neighbours .*: no figure is given") as caught:
         frames_of_manifest(tmp_path, listed(run), lambda *_: None)
+    assert all(name in str(caught.value) for name in (str(copy), manifest.rows[number - 1].file, "oath.csv"))
 
 
 def test_a_neighbour_that_got_in_later_fails_the_evaluation(oath: Path, run: Run, tmp_path: Path) -> None:

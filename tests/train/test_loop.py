@@ -8,13 +8,15 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from auroramon.errors import ConfigError
-from train.frames import read_split
+from train.frames import FrameSet, read_split
 from train.loop import Epoch, fit, input_size, learning_rate, load_embedder, seconds_trained
 from train.runfile import Run
 
@@ -91,10 +93,36 @@ def test_a_checkpoint_of_another_run_is_refused(run: Run, frames: Path, tmp_path
         fit(tmp_path / "a", longer(run, 1, lr=0.5), train, "cpu", lambda _: None)
 
 
+def test_what_was_learnt_from_other_frames_is_neither_trained_on_nor_judged(
+    run: Run, frames: Path, tmp_path: Path
+) -> None:
+    train, others = read_split(frames, "train"), read_split(frames, "calibrate")
+    relabelled = FrameSet(tuple(replace(c, targets=np.roll(c.targets, 1)) for c in train.cameras))
+    fit(tmp_path / "a", longer(run, 1), train, "cpu", lambda _: None)
+    for wrong in (others, relabelled):
+        with pytest.raises(ConfigError, match="was learnt from other frames, or other labels of them: remove it"):
+            fit(tmp_path / "a", longer(run, 1), wrong, "cpu", lambda _: None)
+        with pytest.raises(ConfigError, match="was learnt from other frames"):
+            load_embedder(tmp_path / "a", longer(run, 1), wrong)
+    with pytest.raises(ConfigError, match="holds no weights"):
+        load_embedder(tmp_path / "b", longer(run, 1), train)
+
+
+def test_a_damaged_checkpoint_is_named(run: Run, frames: Path, tmp_path: Path) -> None:
+    train = read_split(frames, "train")
+    fit(tmp_path / "a", longer(run, 1), train, "cpu", lambda _: None)
+    checkpoint = tmp_path / "a" / "checkpoint.pt"
+    whole = checkpoint.read_bytes()
+    for damaged in (b"", b"no tensors", whole[: len(whole) // 2]):
+        checkpoint.write_bytes(damaged)
+        with pytest.raises(ConfigError, match=r"checkpoint\.pt is no checkpoint, or is damaged: remove it"):
+            fit(tmp_path / "a", longer(run, 1), train, "cpu", lambda _: None)
+
+
 def test_the_averaged_weights_are_kept_over_a_stop(run: Run, frames: Path, tmp_path: Path) -> None:
     train, averaged = read_split(frames, "train"), longer(run, 1, average=0.9)
     net = fit(tmp_path / "a", averaged, train, "cpu", lambda _: None)
-    again = load_embedder(tmp_path / "a", averaged)
+    again = load_embedder(tmp_path / "a", averaged, train)
     assert same(net.state_dict(), again.state_dict())
     assert same(fit(tmp_path / "a", averaged, train, "cpu", lambda _: None).state_dict(), net.state_dict())
 

@@ -27,6 +27,8 @@ rows = st.builds(
     position=st.one_of(st.none(), st.integers(0, 2 * 10**9).map(float)),
     disc=st.one_of(st.none(), st.builds(Disc, *[st.integers(1, 4000).map(float)] * 3, origin=st.just("configured"))),
     grey=st.sampled_from(["luma", "green"]),
+    sun=st.one_of(st.none(), st.integers(-90, 90).map(float)),
+    moon=st.one_of(st.none(), st.integers(-90, 90).map(float)),
     published=st.sampled_from(["", "10110"]),
     simulated=st.booleans(),
 )
@@ -55,6 +57,7 @@ def test_two_columns_are_enough(tmp_path: Path) -> None:
         ("file,label\n,arc\n", "line 2: no file is named"),
         ("file,label,index\na.png,arc,two\n", "line 2: invalid literal"),
         ("file,label,position\na.png,arc,late\n", "line 2: could not convert"),
+        ("file,label,sun\na.png,arc,low\n", "line 2: could not convert"),
         ("file,label,grey\na.png,arc,pink\n", "grey is 'pink'"),
         ("file,label,x,y,radius\na.png,arc,5,,\n", "line 2: could not convert"),
         ("file,label,published\na.png,arc,12\n", "published is '12'"),

@@ -13,6 +13,7 @@ from click.testing import CliRunner
 
 from auroramon.errors import ConfigError
 from auroramon.readers import read_frames
+from auroramon.sky import sun_altitude
 from auroramon.store.reviews import NewReview
 from auroramon.store.store import open_store
 from tests.store.station import NOW, Station, labelled, record, stat
@@ -143,10 +144,30 @@ def test_a_table_may_name_times_and_cameras_of_a_configuration(tmp_path: Path) -
     assert first.disc.radius == 10.0
     assert first.position == datetime(2026, 1, 31, 23, tzinfo=UTC).timestamp()
     assert (second.label, second.night, second.disc) == ("clear", "2026-02-01", None)
+    assert first.sun == pytest.approx(sun_altitude(datetime(2026, 1, 31, 23, tzinfo=UTC), 69.6, 19.0), abs=1e-3)
+    assert first.moon is not None
+    assert second.sun is None, "no place, no Sun"
     (tmp_path / "labels.csv").write_text("file,label,time\na.png,arc,yesterday\n")
     assert "labels.csv, line 2: Invalid isoformat" in refused(
         "prepare", "table", tmp_path / "labels.csv", "--to", tmp_path / "m.csv"
     )
+
+
+def test_what_a_table_holds_besides_is_told_for_it_may_be_mistyped(tmp_path: Path) -> None:
+    (tmp_path / "labels.csv").write_text("file,label,nigth,note\na.png,arc,2026-01-31,fine\n")
+    said = command("prepare", "table", tmp_path / "labels.csv", "--to", tmp_path / "m.csv")
+    assert "not read, because no manifest has such a column: nigth, note" in said
+    (tmp_path / "labels.csv").write_bytes("file,label\nÅ.png,arc\n".encode("latin-1"))
+    assert "labels.csv is no CSV file in UTF-8" in refused(
+        "prepare", "table", tmp_path / "labels.csv", "--to", tmp_path / "m.csv"
+    )
+
+
+def test_where_nothing_can_be_written_it_is_said_in_one_sentence(tmp_path: Path) -> None:
+    write_grey(tmp_path / "f/arc/a.png", 10)
+    (tmp_path / "taken").write_text("a file, and no folder")
+    said = refused("prepare", "folders", tmp_path / "f", "--to", tmp_path / "taken" / "m.csv")
+    assert "taken cannot be read or written" in said
 
 
 def test_the_reviews_of_a_station_become_a_manifest(tmp_path: Path) -> None:

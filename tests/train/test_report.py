@@ -19,6 +19,7 @@ from auroramon.bundle import default_bundle, load_bundle
 from auroramon.fit import Examples
 from auroramon.types import LABELS
 from tests.train.oath_folder import oath_manifest, write_oath
+from train.cards import as_json
 from train.commands import main
 from train.conditions import unknown_conditions
 from train.divided import frames_of_manifest
@@ -29,7 +30,7 @@ from train.leaks import Leaks
 from train.model import graph_embed
 from train.origin import Origin
 from train.report import write_report
-from train.report.numbers import embedding_map, numbers_of, report_json, risk_curve, wrong_frames
+from train.report.numbers import embedding_map, numbers_of, risk_curve, wrong_frames
 from train.report.page import page
 from train.runfile import ManifestTable, Run
 from train.unknown import detectors, unknown_report, unknown_tables
@@ -174,7 +175,7 @@ def test_the_json_holds_the_same_figures(folder: Path, made: Judged) -> None:
 def test_what_cannot_be_worked_out_is_null_and_the_page_still_stands(tmp_path: Path) -> None:
     given = judged(sun=False, strange=0)
     numbers = numbers_of(given)
-    values = json.loads(report_json(numbers))
+    values = json.loads(as_json(numbers))
     assert values["unknown"] is None
     assert values["by_sun"] == []
     assert np.isnan(numbers.head.strange_auroc)
@@ -252,17 +253,23 @@ def test_a_list_of_labelled_files_becomes_a_report(tmp_path: Path) -> None:
     rng = np.random.default_rng(1)
     with (tmp_path / "labels.csv").open("w", newline="") as file:
         rows = csv.writer(file)
-        rows.writerow(["file", "index", "label", "camera", "night"])
+        rows.writerow(["file", "index", "label", "camera", "night", "sun", "moon"])
         for n in range(16):
             sky = np.clip(rng.normal(40, 6, (64, 64)) + 3 * np.mgrid[:64, :64][n % 2], 0, 255).astype(np.uint8)
             Image.fromarray(sky).save(tmp_path / f"{n}.png")
-            rows.writerow([f"{n}.png", 0, "unknown" if n > 12 else LABELS[n % 6], "hut", f"2026-01-0{1 + n % 3}"])
+            rows.writerow(
+                [f"{n}.png", 0, "unknown" if n > 12 else LABELS[n % 6], "hut", f"2026-01-0{1 + n % 3}", -20 + n, ""]
+            )
     arguments = ["evaluate", tmp_path / "labels.csv", default_bundle(), "--work", tmp_path / "work"]
     result = CliRunner().invoke(main, [str(a) for a in [*arguments, "--json", "--report", tmp_path / "out"]])
     assert result.exit_code == 0, result.output
     values = json.loads(result.stdout)
     assert (values["unit"], values["units"], values["head"]["frames"]) == ("night", 3, 13)
     assert values["copies"] is None
+    assert {part["name"]: part["frames"] for part in values["by_sun"]} == {
+        "below −18°": 2, "−18° to −15°": 3, "−15° to −12°": 3, "−12° to −9°": 3, "above −9°": 2,
+    }  # fmt: skip
+    assert values["by_moon"] == []
     words = Page((tmp_path / "out" / "report.html").read_text()).words
     assert "the word of whoever listed them" in words
     compared = CliRunner().invoke(

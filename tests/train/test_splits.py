@@ -150,6 +150,22 @@ def test_what_cannot_be_divided_is_refused_with_the_reason() -> None:
         divide(sorted_by_class, Wish("published"))
 
 
+def test_blocks_of_frames_in_no_known_order_are_refused_for_their_neighbours_cannot_be_told() -> None:
+    given = listing(list(LABELS) * 100)
+    lost = replace(given, positions=np.where(np.arange(600) < 7, np.nan, given.positions))
+    for split in ("blocks", "paper-blocks"):
+        with pytest.raises(ConfigError, match="7 of 600 have no position: fill in the column position, time or block"):
+            divide(lost, Wish(split, block=20, gap=0))  # type: ignore[arg-type]
+    assert not divide(lost, Wish("random")).apart
+    named = replace(lost, blocks=np.array([f"{n // 20}" for n in range(600)]))
+    assert divide(named, Wish("blocks", gap=0)).apart
+
+
+def test_a_class_that_nobody_labelled_is_named() -> None:
+    with pytest.raises(ConfigError, match=r"has no frame of moon and none of clear: .* use `auroramon refit`"):
+        divide(listing([label for label in LABELS if label not in {"moon", "clear"}] * 50), Wish("random"))
+
+
 def test_named_blocks_stay_as_they_are_named() -> None:
     given = listing(list(LABELS) * 4)
     named = replace(given, blocks=np.array(["a"] * 7 + ["b"] * 17))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 from onnx import TensorProto, helper
 
-from auroramon.bundle import load_bundle
+from auroramon.bundle import default_bundle, load_bundle
 from auroramon.types import LABELS
 from tests.train.conftest import TINY
 from tests.train.oath_folder import write_oath
@@ -76,7 +78,7 @@ def test_oath_gives_the_figure_without_leaks_first_and_a_bundle(oath: Path, tmp_
     assert random[0].endswith("(leaks)")
     assert (random[1], int(random[2]) > 30) == ("44", True)
     assert said.index("1 of 4 parts") < said.index("1 published random split")
-    figures = json.loads((tmp_path / "results/figures.json").read_text())
+    figures = json.loads((tmp_path / "results/figures.json").read_text(), parse_constant=pytest.fail)
     assert [item["apart"] for item in figures] == [True, False]
     assert "Blocks of at least 8 consecutive frames" in (tmp_path / "results/report.html").read_text()
     bundle = load_bundle(tmp_path / "results/bundle")
@@ -84,6 +86,7 @@ def test_oath_gives_the_figure_without_leaks_first_and_a_bundle(oath: Path, tmp_
     assert "Blocks of at least 8 consecutive frames, part 1 of 4" in bundle.provenance.data
     card = (tmp_path / "results/bundle/MODEL_CARD.md").read_text()
     assert "Trained on labelled frames of files." in card
+    assert "nan" not in card
     record = json.loads((tmp_path / "w/tiny-blocks-0/record.json").read_text())
     assert record["seeds"] == {"data": 1, "fit": 1}
     assert record["data_digest"] == bundle.provenance.data_digest
@@ -95,6 +98,20 @@ def test_oath_gives_the_figure_without_leaks_first_and_a_bundle(oath: Path, tmp_
     assert "frames of" in said
     assert "bootstrap over blocks" in said
     assert "holds the results of another run" in refused(*args, "--to", tmp_path / "results")
+    # A bundle that this run did not make may have learnt from what it judges
+    other = tmp_path / "other.toml"
+    other.write_text((tmp_path / "w/tiny-blocks-0/run.toml").read_text().replace("part = 0", "part = 1"))
+    said = train("evaluate", other, tmp_path / "results/bundle", "--work", tmp_path / "w", "--report", tmp_path / "r")
+    assert "that it has learnt from none of the judged frames is not checked" in said
+    assert json.loads((tmp_path / "r/report.json").read_text())["neighbours"] is None
+    # Killed before the report was written, the same command goes on
+    (tmp_path / "results/report.html").unlink()
+    made = (tmp_path / "results/bundle/bundle.json").stat().st_mtime_ns
+    train(*args, "--to", tmp_path / "results")
+    assert (tmp_path / "results/report.html").exists()
+    assert (tmp_path / "results/bundle/bundle.json").stat().st_mtime_ns == made
+    shutil.copytree(default_bundle(), tmp_path / "shipped/bundle")
+    assert "holds the results of another run" in refused(*args, "--to", tmp_path / "shipped")
 
 
 def test_runs_at_an_equal_budget_are_compared(oath: Path, tmp_path: Path) -> None:
@@ -125,6 +142,24 @@ def test_runs_at_an_equal_budget_are_compared(oath: Path, tmp_path: Path) -> Non
     # The single steps read the manifest too
     assert "weights and curve are in" in train("fit", files[1], "--work", work, "--device", "cpu")
     assert "| ridge | train |" in train("heads", files[1], "--work", work)
+
+
+def test_a_network_of_another_part_is_not_judged_on_what_it_has_learnt(oath: Path, tmp_path: Path) -> None:
+    work, run, second = tmp_path / "w", tmp_path / "one.toml", tmp_path / "two.toml"
+    train("prepare", "oath", oath, "--to", work / "oath.csv")
+    run.write_text(run_text("one", **{"epochs = 2": "epochs = 1"}))
+    train("fit", run, "--work", work, "--device", "cpu")
+    before = (work / "one/run.toml").read_bytes(), (work / "one/record.json").read_bytes()
+    run.write_text(run.read_text().replace("part = 0", "part = 1"))
+    for command in ("fit", "heads", "export"):
+        assert "was learnt from other frames" in refused(command, run, "--work", work)
+    assert before == ((work / "one/run.toml").read_bytes(), (work / "one/record.json").read_bytes())
+    text = run_text("two", **{"epochs = 2": "epochs = 1", "width = 8": 'width = 8\nstart = "one"'})
+    second.write_text(text.replace("part = 0", "part = 2"))
+    said = refused("fit", second, "--work", work, "--device", "cpu")
+    assert re.search(r"two begins with one, which has learnt from \d+ of the \d+ frames that are judged", said)
+    second.write_text(text)
+    train("fit", second, "--work", work, "--device", "cpu")
 
 
 def test_the_paper_is_trained_fold_by_fold(oath: Path, tmp_path: Path) -> None:

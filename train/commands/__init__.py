@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from auroramon.cli.lazy import LazyGroup
+from auroramon.cli.streams import why
 from auroramon.errors import AuroramonError, ConfigError
 
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -36,6 +37,9 @@ class TrainCommands(LazyGroup):
         except AuroramonError as error:
             click.echo(f"train: {error}", err=True)
             raise click.exceptions.Exit(2 if isinstance(error, ConfigError) else 1) from error
+        except OSError as error:
+            click.echo(f"train: {why(error)}", err=True)
+            raise click.exceptions.Exit(1) from error
 
 
 @click.group(

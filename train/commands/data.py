@@ -11,10 +11,10 @@ import click
 from auroramon.cameras import Cameras
 from auroramon.config import find_config, load_settings
 from train.commands.options import PROCESSES
-from train.commands.progress import progress
+from train.commands.progress import progress, tell
 from train.manifest import Row, write_manifest
 from train.oath_layout import oath_rows
-from train.prepare import counts, rows_of_folders, rows_of_reviews, rows_of_table
+from train.prepare import counts, rows_of_folders, rows_of_reviews, rows_of_table, unread_columns
 from train.simulate_oath import simulate_oath
 
 FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
@@ -26,7 +26,7 @@ CONFIG = click.option("-c", "--config", type=click.Path(path_type=Path, exists=T
 
 @click.group()
 def prepare() -> None:
-    """Write a manifest of labelled frames: a CSV file with one line a frame (docs/training.md)."""
+    """Write a manifest of labelled frames: a CSV file with one line a frame (docs/oath.md)."""
 
 
 @prepare.command()
@@ -54,6 +54,8 @@ def folders(folder: Path, config: Path | None, to: Path) -> None:
 def table(file: Path, config: Path | None, to: Path) -> None:
     """From a CSV file with the columns file and label, and any others of a manifest, or time."""
     _write(to, rows_of_table(file, _cameras(config)))
+    if left := unread_columns(file):
+        tell(f"not read, because no manifest has such a column: {', '.join(left)}")
 
 
 @prepare.command()

@@ -12,15 +12,17 @@ import torch
 from auroramon.bundle import FLOAT32, load_bundle
 from auroramon.errors import ConfigError
 from train.backbones import Embedder, build_embedder
+from train.before import check_before_fit
+from train.cards import as_json
 from train.commands.options import DEVICE, PROCESSES, RUN, TO, WORK
 from train.commands.progress import progress, tell
 from train.data import plain_batches
 from train.divided import frames_of_manifest
 from train.frames import read_split
 from train.heads import compare_heads
-from train.loop import WEIGHTS, Epoch, load_embedder
+from train.loop import WEIGHTS, Epoch, load_embedder, save_whole
 from train.loop import fit as fit_network
-from train.model import build_bundle, export_graphs, report_json
+from train.model import build_bundle, export_graphs
 from train.origin import origin_of
 from train.record import write_record
 from train.restore import MEASURED
@@ -69,7 +71,7 @@ def restore(bundle: Path, run_file: Path, work: Path) -> None:
     net = build_embedder(run.network.backbone, len(model.preprocess.channels), model.width)
     restore_network(model.folder / FLOAT32, net, inputs)
     weights.parent.mkdir(parents=True, exist_ok=True)
-    torch.save(net.state_dict(), weights)
+    save_whole(net.state_dict(), weights)
     click.echo(f"weights are in {weights.parent}")
 
 
@@ -79,7 +81,8 @@ def restore(bundle: Path, run_file: Path, work: Path) -> None:
 def heads(run_file: Path, work: Path) -> None:
     """Compare the heads on the calibration cameras, cross-validated by camera."""
     run = read_run(run_file)
-    click.echo(compare_heads(run, _trained(run, work), frames_of_run(run, work)))
+    frames = frames_of_run(run, work)
+    click.echo(compare_heads(run, _trained(run, work, frames), frames))
 
 
 @click.command()
@@ -130,9 +133,11 @@ def _fit(run: Run, work: Path, device: str) -> Embedder:
     chosen = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
     folder = frames_of_run(run, work)
     frames = read_split(folder, "train")
+    check_before_fit(work, run, folder)
     write_record(work / run.name, run, origin_of(folder), chosen)
     click.echo(f"{len(frames)} frames of {len(frames.cameras)} cameras, on {chosen}", err=True)
-    return fit_network(work / run.name, run, frames, chosen, lambda epoch: _say_epoch(run, epoch))
+    with progress("batches of the epoch") as show:
+        return fit_network(work / run.name, run, frames, chosen, lambda epoch: _say_epoch(run, epoch), show)
 
 
 def _say_epoch(run: Run, epoch: Epoch) -> None:
@@ -142,16 +147,13 @@ def _say_epoch(run: Run, epoch: Epoch) -> None:
     )
 
 
-def _trained(run: Run, work: Path) -> Embedder:
-    try:
-        return load_embedder(work / run.name, run)
-    except FileNotFoundError as error:
-        raise ConfigError(f"{work / run.name} holds no weights: run `python -m train fit RUN` first") from error
+def _trained(run: Run, work: Path, frames: Path) -> Embedder:
+    return load_embedder(work / run.name, run, read_split(frames, "train"))
 
 
 def _export(run: Run, work: Path, to: Path) -> None:
     frames = frames_of_run(run, work)
-    graphs = export_graphs(_trained(run, work), run, frames, work / run.name, tell)
+    graphs = export_graphs(_trained(run, work, frames), run, frames, work / run.name, tell)
     bundle, figures = build_bundle(run, graphs, frames, to, tell)
-    (work / run.name / "report.json").write_text(report_json(figures), encoding="utf-8")
+    (work / run.name / "report.json").write_text(as_json(figures), encoding="utf-8")
     click.echo(f"{bundle.folder} ({bundle.digest[:12]})")

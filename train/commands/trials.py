@@ -2,32 +2,34 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 
 import click
 import torch
 
+from auroramon.bundle import ModelBundle, load_bundle
 from auroramon.errors import ConfigError
+from train.cards import as_json
 from train.commands.options import DEVICE, WORK
-from train.commands.progress import progress, tell
+from train.commands.progress import bars, progress, tell
 from train.compare import compare_table, same_budget
+from train.frames import read_split
 from train.judged import judge, subject_of_run
 from train.loop import Epoch, load_embedder
 from train.manifest import read_manifest, write_manifest
 from train.model import build_bundle, export_graphs, graph_embed
-from train.oath import oath_table, oath_trials, split_figures
+from train.oath import divided_run, oath_table, oath_trials, split_figures
 from train.oath_layout import is_simulated, oath_rows
-from train.report import write_report
+from train.report import PAGE, write_report
 from train.report.numbers import numbers_of
 from train.runfile import Run, read_run
-from train.trial import Bench, make_trial
+from train.trial import Bench, Trial, make_trial
 
 FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 RUNS = Path(__file__).resolve().parent.parent / "runs"
+BUNDLE = "bundle"
 
 
 @click.command()
@@ -46,8 +48,7 @@ def oath(
     """Do all of it on a copy of OATH v1.1: manifest, trainings, figures without and with leaks, report, bundle."""
     run = read_run(run_file)
     to = to or work / f"{run.name}-results"
-    if (to / "bundle").exists():
-        raise ConfigError(f"{to} holds the results of another run: name another folder by --to")
+    _check_results(to, run)
     write_manifest(work / run.listed.manifest, oath_rows(path, rotated))
     with bench_of(work, device) as bench:
         blocks, random = oath_trials(bench, run, folds, permutations)
@@ -58,17 +59,35 @@ def oath(
     to.mkdir(parents=True, exist_ok=True)
     text = oath_table(run, found, is_simulated(path))
     (to / "table.md").write_text(text, encoding="utf-8")
-    (to / "figures.json").write_text(json.dumps([asdict(item) for item in found], indent=1) + "\n", encoding="utf-8")
+    (to / "figures.json").write_text(as_json(found), encoding="utf-8")
     first = blocks[0]
-    net = load_embedder(work / first.run.name, first.run)
-    graphs = export_graphs(net, first.run, first.frames, work / first.run.name, tell)
-    bundle, _ = build_bundle(first.run, graphs, first.frames, to / "bundle", tell)
+    net = load_embedder(work / first.run.name, first.run, read_split(first.frames, "train"))
+    if not (to / BUNDLE).exists():  # else this command was killed before it had written its report
+        graphs = export_graphs(net, first.run, first.frames, work / first.run.name, tell)
+        build_bundle(first.run, graphs, first.frames, to / BUNDLE, tell)
+    bundle = _made_here(to, first)
     with progress("frames judged") as show:
         subject = subject_of_run(first.frames, first.run, show)
     judged = judge(subject, bundle, "float32", graph_embed(bundle.graph("float32"), first.run.fit.threads))
     write_report(judged, numbers_of(judged), to)
     click.echo(text)
     click.echo(f"table, figures, report.html and bundle are in {to}")
+
+
+def _check_results(to: Path, run: Run) -> None:
+    """Refuse a folder of results that are whole, or another run's, before hours of training."""
+    held = to / BUNDLE
+    if (to / PAGE).exists() or (
+        held.exists() and load_bundle(held).name != divided_run(run, split="blocks", part=0).name
+    ):
+        raise ConfigError(f"{to} holds the results of another run: name another folder by --to")
+
+
+def _made_here(to: Path, first: Trial) -> ModelBundle:
+    bundle = load_bundle(to / BUNDLE)
+    if bundle.provenance.data_digest != first.origin.digest:
+        raise ConfigError(f"{to} holds the results of another run: name another folder by --to")
+    return bundle
 
 
 def _pooled_words(run: Run, folds: int) -> str:
@@ -91,7 +110,7 @@ def compare(run_files: tuple[Path, ...], part: tuple[int, ...], work: Path, devi
     simulated = any(row.simulated for row in read_manifest(work / runs[0].listed.manifest).rows)
     with bench_of(work, device) as bench:
         trials = [[make_trial(bench, run) for run in _parts(run, part)] for run in runs]
-    click.echo(compare_table(trials, work, simulated))
+    click.echo(compare_table(trials, simulated))
 
 
 def _parts(run: Run, parts: tuple[int, ...]) -> Iterator[Run]:
@@ -118,5 +137,5 @@ def bench_of(work: Path, device: str) -> Iterator[Bench]:
             err=True,
         )
 
-    with progress("frames read") as show:
-        yield Bench(work, chosen, show, said)
+    with bars("frames read", "batches of the epoch") as (read, step):
+        yield Bench(work, chosen, read, said, step)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -167,11 +165,6 @@ def numbers_of(judged: Judged) -> Numbers:
     )
 
 
-def report_json(numbers: Numbers) -> str:
-    """Give a report as JSON; what cannot be worked out is null. Confusion: rows are the truth."""
-    return json.dumps(_without_nan(asdict(numbers)), indent=1) + "\n"
-
-
 def wrong_frames(judged: Judged, among: NDArray[np.bool_]) -> NDArray[np.intp]:
     """Give those of some frames that have a wrong label, the surest first; `unknown` is no wrong label, but none."""
     answers = judged.answers
@@ -328,11 +321,3 @@ def _describe(judged: Judged, number: int) -> Wrong:
         sun=None if math.isnan(sun) else sun,
         moon=None if math.isnan(moon) else moon,
     )
-
-
-def _without_nan(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {k: _without_nan(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_without_nan(v) for v in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -79,10 +79,8 @@ def _summary(numbers: Numbers) -> str:
     what = "simulated frames" if numbers.simulated else "frames"
     lead = (
         f'<p class="lead">{escape(numbers.split)}: <b>{head.frames:,} {what}</b> of '
-        f"{_plural('camera', numbers.cameras)}. Graph: {numbers.precision}. "
-        f"Intervals are 95 %, bootstrap over {_plural(numbers.unit, numbers.units)}: frames of one {numbers.unit} are "
-        "alike and do not count as independent. A frame of a class that is labelled <i>unknown</i>, by a gate or by "
-        "the distance, counts as wrong.</p>"
+        f"{_plural('camera', numbers.cameras)}. Graph: {numbers.precision}. {_interval_words(numbers)} "
+        "A frame of a class that is labelled <i>unknown</i>, by a gate or by the distance, counts as wrong.</p>"
     )
     tiles = "".join(
         f'<div class="tile"><span>{name}</span><b>{_percent(f.value)}</b>'
@@ -101,6 +99,13 @@ def _summary(numbers: Numbers) -> str:
         f"gate){_strange_words(numbers)}.</p>"
     )
     return _leak_words(numbers) + lead + f'<div class="tiles">{tiles}</div>' + notes + _provenance(numbers)
+
+
+def _interval_words(numbers: Numbers) -> str:
+    alike = f"frames of one {numbers.unit} are alike and do not count as independent."
+    if numbers.units < 2:
+        return f"There are no intervals: all frames are of one {numbers.unit}, and {alike}"
+    return f"Intervals are 95 %, bootstrap over {_plural(numbers.unit, numbers.units)}: {alike}"
 
 
 def _strange_words(numbers: Numbers) -> str:
@@ -123,7 +128,7 @@ def _leak_words(numbers: Numbers) -> str:
 
 def _provenance(numbers: Numbers) -> str:
     checked = (
-        "that nothing was learnt from these frames is the word of whoever listed them"
+        "not done, that nothing was learnt from these frames is the word of whoever listed them"
         if numbers.copies is None
         else f"copies of learnt frames: {numbers.copies}, neighbours: {numbers.neighbours}"
     )
@@ -206,6 +211,7 @@ def _conditions(numbers: Numbers) -> str:
             "numbers",
         )
         for name, body, found in (("sun", "Sun", numbers.by_sun), ("moon", "Moon", numbers.by_moon))
+        if found
     ]
     return _section("Sun and Moon", *parts, missing)
 
