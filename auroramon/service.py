@@ -32,7 +32,7 @@ AWAY_S = 2.0  # wait before a database that was away is asked again
 REPORT_S = 10.0  # between counts of the whole database
 HEARTBEAT_S = 30.0
 SETTLED = timedelta(minutes=10)  # an hour that is over for so long is counted; until then its frames are counted anew
-COUNTING_S = 0.05  # spent on that at once: new frames wait meanwhile
+COUNTING_S = 0.05  # spent on that, and on counting expected frames, at once: new frames wait meanwhile
 PATIENCE_S = 120.0  # a loop that has not turned for so long is hung
 FORGET_S = 3600.0  # the latency of a file that took longer is the backlog's affair
 MOST_UNOFFERED = 100_000  # files kept in memory while the database is away; beyond it the folders are listed again
@@ -302,7 +302,8 @@ class Service:
                 self._next_heartbeat = self._beat + HEARTBEAT_S
                 now = self._clock()
                 self._store.heartbeat(self._run, now)
-                self._store.update_expected(now, [state.camera for state in self._parts.watch.state()])
+                watched = [state.camera for state in self._parts.watch.state()]
+                self._store.update_expected(now, watched, COUNTING_S)
                 self._store.count_hours(now - SETTLED, COUNTING_S)
             if self._beat >= self._next_report:
                 self._next_report = self._beat + REPORT_S

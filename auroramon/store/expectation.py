@@ -6,8 +6,10 @@ as it was when the camera's cadence or limit changes later: the old nights were 
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, select
@@ -24,7 +26,9 @@ from auroramon.store.schema import cameras, expected, frames, nights
 
 _GRACE_S = 60.0
 """A frame of the last minute may still be on its way."""
-_NIGHTS_AT_ONCE = 20
+_PAUSE_S = 31 * 86_400.0
+"""Nobody watched for so long: the station was switched off, or its clock was wrong, as it is without a battery."""
+_NIGHTS_AT_ONCE = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +47,9 @@ class _Camera:
         return 43200.0 - self.longitude * 240.0
 
 
-def update(database: Database, now: float, watched: Iterable[str]) -> None:
-    """Bring `expected` up to now, some weeks of nights in a transaction."""
+def update(database: Database, now: float, watched: Iterable[str], limit_s: float = math.inf) -> None:
+    """Bring `expected` up to now, a few nights in a transaction; what `limit_s` seconds are too few for stays due."""
+    end = time.monotonic() + limit_s
     names = sorted(set(watched))
     until = now - _GRACE_S
     with database.reading() as conn:
@@ -55,8 +60,9 @@ def update(database: Database, now: float, watched: Iterable[str]) -> None:
             conn.execute(update_rows(cameras).where(first_watch).values(watched_from=now))
     for camera in _placed_cameras(database):
         if camera.name in names and camera.watched_from is not None:
-            _open_nights(database, camera, camera.watched_from, until)
-        while _fill(database, camera, until):
+            camera = _after_pause(database, camera, camera.watched_from, now)  # noqa: PLW2901
+            _open_nights(database, camera, camera.watched_from or now, until)
+        while time.monotonic() < end and _fill(database, camera, until):
             pass
 
 
@@ -65,6 +71,23 @@ def _placed_cameras(database: Database) -> list[_Camera]:
     query = select(*columns).where(*(column.is_not(None) for column in columns[:-1]))
     with database.reading() as conn:
         return [_Camera(*row) for row in conn.execute(query)]
+
+
+def _after_pause(database: Database, camera: _Camera, since: float, now: float) -> _Camera:
+    """Count from now on where nobody watched for a month, by the clock: that would be thousands of false nights."""
+    last = (
+        select(nights.c.filled_until)
+        .where(nights.c.camera_id == camera.id, nights.c.filled_until.is_not(None))
+        .order_by(nights.c.night.desc())
+        .limit(1)
+    )
+    with database.reading() as conn:
+        counted: float | None = conn.scalar(last)
+    if since <= now and now - max(since, counted or since) <= _PAUSE_S:
+        return camera
+    with database.writing() as conn:
+        conn.execute(update_rows(cameras).where(cameras.c.id == camera.id).values(watched_from=now))
+    return replace(camera, watched_from=now)
 
 
 def _open_nights(database: Database, camera: _Camera, since: float, until: float) -> None:

@@ -103,6 +103,43 @@ def test_nights_without_a_frame_are_missing_only_while_a_daemon_watches(station:
     assert rows[2].missing == rows[2].expected == whole_minutes(NOON + timedelta(days=4), NOON + timedelta(days=5))
 
 
+@pytest.mark.parametrize("wrong", [datetime(2000, 1, 1, tzinfo=UTC), datetime(2099, 12, 1, tzinfo=UTC)])
+def test_a_clock_that_was_wrong_at_the_first_start_invents_no_years_of_missing_nights(
+    station: Station, wrong: datetime
+) -> None:
+    for minutes in (0, 1):
+        station.store.update_expected(wrong + timedelta(minutes=minutes), ["kiruna"])
+    for minutes in (0, 60, 120):
+        station.store.update_expected(NOW + timedelta(minutes=minutes), ["kiruna"])
+    nights = {row.period: row for row in station.store.occurrence("night")}
+    assert len(nights) <= 2
+    assert nights["2026-01-31"].expected == 119  # of the two hours the last minute may still come
+
+
+def test_a_station_that_was_off_for_the_summer_misses_nothing_of_it(station: Station) -> None:
+    station.store.update_expected(NOW, ["kiruna"])
+    station.store.update_expected(NOW + timedelta(days=30), ["kiruna"])
+    assert len(station.store.occurrence("night")) == 31
+    station.store.update_expected(NOW + timedelta(days=300), ["kiruna"])
+    station.store.update_expected(NOW + timedelta(days=301), ["kiruna"])
+    periods = [row.period for row in station.store.occurrence("night")]
+    assert [period for period in periods if period > "2026-03-03"] == ["2026-11-27", "2026-11-28"]
+
+
+def test_a_loop_that_has_no_time_counts_the_nights_by_and_by(station: Station) -> None:
+    station.store.update_expected(NOW, ["kiruna"])
+    for calls in range(1, 100):
+        station.store.update_expected(NOW + timedelta(days=20), ["kiruna"], 1e-9 if calls == 1 else 0.01)
+        counted = [row.expected for row in station.store.occurrence("night")]
+        if calls == 1:
+            assert sum(frames is not None for frames in counted) <= 1
+        if len(counted) == 21 and None not in counted:
+            break
+    assert calls > 2
+    noons = [NOON + timedelta(days=n) for n in range(1, 21)]
+    assert counted[1:-1] == [whole_minutes(noon, noon + timedelta(days=1)) for noon in noons[:-1]]
+
+
 def whole_minutes(start: datetime, end: datetime) -> int:
     dark = dark_seconds(start, end, KIRUNA_FIELDS["latitude"], KIRUNA_FIELDS["longitude"], -6.0)
     return sum(int(seconds / 60 + 1e-6) for seconds in dark.values())

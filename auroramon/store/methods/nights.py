@@ -97,10 +97,11 @@ class Nights(Opened):
         self.count_hours()
         return before
 
-    def update_expected(self, now: datetime, watched: Iterable[str] = ()) -> None:
+    def update_expected(self, now: datetime, watched: Iterable[str] = (), limit_s: float = math.inf) -> None:
         """Count the frames that should have come until now, for the `missing` of the occurrence views.
 
         Counted are the nights in which a camera gave a frame and, for cameras `watched` by a daemon, every night since
-        the first such call; hours that have not passed are not counted. Cheap when little time has gone by.
+        the first such call, or since the last pause of more than 31 days; hours that have not passed are not counted.
+        Cheap when little time has gone by; what `limit_s` seconds do not suffice for is left to the next call.
         """
-        expectation.update(self._db, epoch(now), watched)
+        expectation.update(self._db, epoch(now), watched, limit_s)
