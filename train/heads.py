@@ -7,23 +7,33 @@ from pathlib import Path
 
 import numpy as np
 
+from auroramon.errors import ConfigError
 from auroramon.fit import Examples
 from train.backbones import Embedder
 from train.embed import examples, torch_embed
 from train.frames import read_split
 from train.model import MOST, fit_head
+from train.origin import origin_of, units_of
 from train.runfile import HeadTable, Run
 
 
 def compare_heads(run: Run, net: Embedder, frames: Path) -> str:
-    """Give a table of all heads, each calibrated on one half of the calibration cameras and judged on the other."""
+    """Give a table of all heads, each calibrated on one half of the calibration cameras and judged on the other.
+
+    Raises:
+        ConfigError: there is one camera, night or block only.
+    """
     spec, embed = run.preprocess.spec(), torch_embed(net)
     calibration = read_split(frames, "calibrate")
     held_out = examples(embed, calibration, spec)
-    cameras = calibration.camera_numbers[calibration.only(range(len(held_out.labels)))]
-    odd = cameras % 2 == 1
+    unit = origin_of(frames).unit
+    units, names = units_of(calibration, unit)
+    if len(names) < 2:
+        raise ConfigError(f"heads are compared on two halves of the {unit}s that calibrate, and there is only one: "
+                          f"take fewer parts")  # fmt: skip
+    odd = units[calibration.only(range(len(held_out.labels)))] % 2 == 1
     lines = [
-        f"{len(held_out.targets)} frames of {len(calibration.cameras)} calibration cameras, two halves in turn",
+        f"{len(held_out.targets)} frames of {len(names)} calibration {unit}s, two halves in turn",
         "",
         "| head | fitted on | accuracy | log loss |",
         "|---|---|---|---|",

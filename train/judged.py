@@ -23,7 +23,7 @@ from train.evaluate import Answers, answer
 from train.frames import CameraFrames, FrameSet, read_split
 from train.leaks import Leaks, checked_leaks
 from train.manifest import Manifest, altitudes, read_manifest
-from train.origin import Origin, origin_of
+from train.origin import Origin, origin_of, units_of
 from train.pool import pool_of
 from train.runfile import DataTable, Run
 
@@ -144,14 +144,9 @@ def _simulated_kinds(camera: CameraFrames) -> list[str]:
 
 def _facts(frames: FrameSet, unit: str, kinds: tuple[str, ...], conditions: Conditions) -> Facts:
     cameras = [c.origin or c.camera for c in frames.cameras for _ in range(len(c.targets))]
-    if unit == "camera":
-        names, units = np.unique(cameras, return_inverse=True)
-        named = tuple(str(name) for name in names)
-    else:
-        numbers, units = np.unique(np.concatenate([c.groups for c in frames.cameras]), return_inverse=True)
-        named = tuple(f"{unit} {number}" for number in numbers)
+    units, named = units_of(frames, unit)
     times = tuple(_time(p) for c in frames.cameras for p in _positions(c))
-    return Facts(units.astype(np.intp), named, tuple(cameras), times, kinds, conditions)
+    return Facts(units, named, tuple(cameras), times, kinds, conditions)
 
 
 def _positions(camera: CameraFrames) -> list[float]:

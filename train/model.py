@@ -36,7 +36,7 @@ from train.evaluate import Answers, Report, answer, report
 from train.export import export_float32
 from train.frames import FrameSet, read_split
 from train.leaks import read_judged
-from train.origin import origin_of
+from train.origin import origin_of, units_of
 from train.quantise import calibrate_ranges, plain_ranges, quantise
 from train.ranges import best, measure_methods
 from train.runfile import HeadTable, Run
@@ -146,13 +146,14 @@ def build_bundle(
     say(f"head fitted: temperature {head.temperature:.3g}, threshold {head.threshold:.3g}")
     evaluation, origin = read_judged(frames), origin_of(frames)
     embeddings = _embed_all(run, embed, evaluation)
-    answers = answer(head, embeddings, evaluation.targets, evaluation.camera_numbers)
-    figures = report(answers, tuple(c.camera for c in evaluation.cameras), origin.split)
+    units, names = units_of(evaluation, origin.unit)
+    answers = answer(head, embeddings, evaluation.targets, units)
+    figures = report(answers, names, origin.split)
     say(f"accuracy {figures.accuracy}, aurora recall {figures.aurora_recall}, false alarms {figures.false_alarms}")
     agreement, close = None, np.ones(len(evaluation), dtype=bool)
     if graphs.int8 is not None:
         quick = _embed_all(run, graph_embed(graphs.int8, run.fit.threads), evaluation)
-        same = answer(head, quick, evaluation.targets, evaluation.camera_numbers).said == answers.said
+        same = answer(head, quick, evaluation.targets, units).said == answers.said
         close = same & (np.sum(quick * embeddings, axis=1) > CLOSE)
         known = answers.targets < len(LABELS)
         agreement = Agreement(float(same[known].mean()), int(known.sum()), origin.split[0].lower() + origin.split[1:])

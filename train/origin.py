@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from auroramon.errors import ConfigError
-from train.frames import read_index
+from train.frames import FrameSet, read_index
 
 SIMULATED_CAMERAS = "Simulated cameras left out of training and calibration"
 
@@ -39,3 +42,13 @@ def origin_of(folder: Path) -> Origin:
     if index["kind"] == "simulated":
         return Origin(True, SIMULATED_CAMERAS, "camera", apart=True, digest=index["digest"])
     return Origin(index["simulated"], index["split"], index["unit"], index["apart"], index["digest"])
+
+
+def units_of(frames: FrameSet, unit: str) -> tuple[NDArray[np.intp], tuple[str, ...]]:
+    """Give (N,) what belongs together, as positions among names, and the names; a night is one over all its cameras."""
+    if unit == "camera":
+        cameras = [c.origin or c.camera for c in frames.cameras for _ in range(len(c.targets))]
+        names, units = np.unique(cameras, return_inverse=True)
+        return units.astype(np.intp), tuple(str(name) for name in names)
+    numbers, units = np.unique(np.concatenate([c.groups for c in frames.cameras]), return_inverse=True)
+    return units.astype(np.intp), tuple(f"{unit} {number}" for number in numbers)

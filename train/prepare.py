@@ -6,12 +6,13 @@ OATH is in train/oath_layout.py.
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from auroramon.archive import owner_of_files
 from auroramon.cameras import Cameras
 from auroramon.config import CameraSettings
 from auroramon.errors import ConfigError
@@ -37,18 +38,19 @@ def rows_of_folders(folder: Path, cameras: Cameras) -> Iterator[Row]:
         ConfigError: a folder is named by no class, or no file of a format that can be read is there.
         FrameError: a file cannot be read.
     """
+    owner = owner_of_files(cameras)
     for inside in sorted(path for path in folder.iterdir() if path.is_dir()):
         label = ALIASES.get(inside.name.lower(), inside.name.lower())
         if label not in TARGETS:
             raise ConfigError(f"{inside}: no label has this name; folders are named {', '.join(TARGETS)}")
         for path in sorted(inside.rglob("*")):
             if path.name.lower().endswith(suffixes()):
-                yield from _rows_of_file(path, label, cameras)
+                yield from _rows_of_file(path, owner(str(path)), label, cameras)
 
 
-def _rows_of_file(path: Path, label: str, cameras: Cameras) -> Iterator[Row]:
+def _rows_of_file(path: Path, owner: str, label: str, cameras: Cameras) -> Iterator[Row]:
     stat = path.stat()
-    file = FileStat(str(path.resolve()), stat.st_size, stat.st_mtime_ns)
+    file = FileStat(str(path.resolve()), stat.st_size, stat.st_mtime_ns, owner)
     camera: CameraSettings | None = None
     for raw in read_frames(path):
         camera = camera or cameras.of_frame(file, raw)
@@ -90,12 +92,13 @@ def _of_camera(row: Row, camera: CameraSettings) -> Row:
 def rows_of_table(path: Path, cameras: Cameras) -> Iterator[Row]:
     """Give the rows of a CSV file with the columns `file` and `label`, and any others of a manifest.
 
-    Files are named relative to it. `time` (ISO 8601, UTC where it names no zone) may stand in the place of `position`
-    and `night`.
+    Files are named relative to it; one without a camera is of that in whose folder it lies. `time` (ISO 8601, UTC where
+    it names no zone) may stand in the place of `position` and `night`.
 
     Raises:
         ConfigError: it cannot be read, or a line makes no sense; the line is named.
     """
+    owner = owner_of_files(cameras)
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file)
@@ -104,7 +107,7 @@ def rows_of_table(path: Path, cameras: Cameras) -> Iterator[Row]:
             for cells in reader:
                 given = {name: (value or "").strip() for name, value in cells.items() if name}
                 try:
-                    yield _row_of_cells(path.parent, given, cameras)
+                    yield _row_of_cells(path.parent, given, cameras, owner)
                 except ValueError as error:
                     raise ConfigError(f"{path}, line {reader.line_num}: {error}") from error
     except OSError as error:
@@ -120,10 +123,11 @@ def unread_columns(path: Path) -> list[str]:
     return [name for name in names if name and name not in {*COLUMNS, "time"}]
 
 
-def _row_of_cells(folder: Path, cells: dict[str, str], cameras: Cameras) -> Row:
+def _row_of_cells(folder: Path, cells: dict[str, str], cameras: Cameras, owner: Callable[[str], str]) -> Row:
     label = cells["label"].lower()
     row = parse_row({**cells, "label": ALIASES.get(label, label)})
-    row = replace(row, file=str((folder / row.file).resolve()))
+    own = "" if cells.get("camera") else owner(str(folder / row.file))
+    row = replace(row, file=str((folder / row.file).resolve()), camera=own or row.camera)
     camera = cameras.named(row.camera)
     if cells.get("time"):
         time = datetime.fromisoformat(cells["time"])

@@ -11,6 +11,8 @@ from sklearn.metrics import balanced_accuracy_score, f1_score, roc_auc_score
 from auroramon.types import LABELS
 from train.cards import as_json, report_tables
 from train.evaluate import Answers, auroc, calibration_error, report
+from train.frames import CameraFrames, FrameSet
+from train.origin import units_of
 
 
 def answers(count: int = 600, seed: int = 0) -> Answers:
@@ -62,6 +64,19 @@ def test_one_unit_has_no_interval_and_nothing_has_no_figure() -> None:
     assert "bootstrap over nights: none of one alone" in report_tables(found, "night", apart=True)
     values = json.loads(as_json(found), parse_constant=pytest.fail)
     assert (values["aurora_recall"]["value"], values["accuracy"]["low"]) == (None, None)
+
+
+def test_a_night_is_one_unit_over_all_its_cameras_and_shapes() -> None:
+    def camera(origin: str, side: int, night: int) -> CameraFrames:
+        pixels = np.zeros((2, side, side), dtype=np.uint16)
+        return CameraFrames(f"{origin}~{night}", pixels, np.zeros(2, dtype=int), np.ones((2, 3)), np.full(2, night),
+                            origin=origin)  # fmt: skip
+
+    frames = FrameSet((camera("a", 8, 3), camera("a", 9, 3), camera("b", 8, 3), camera("b", 8, 7)))
+    units, names = units_of(frames, "night")
+    assert (units.tolist(), names) == ([0] * 6 + [1] * 2, ("night 3", "night 7"))
+    units, names = units_of(frames, "camera")
+    assert (units.tolist(), names) == ([0] * 4 + [1] * 4, ("a", "b"))
 
 
 def test_what_leaks_says_so_before_any_figure() -> None:

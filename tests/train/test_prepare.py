@@ -124,6 +124,16 @@ def test_folders_named_by_class_give_camera_and_night_where_the_files_tell(tmp_p
     assert rows[2].position is not None
     assert rows[1].position is not None
     assert rows[2].position - rows[1].position == 7200
+    # The settings of the camera whose folder they lie in are theirs, as in serving
+    (tmp_path / "auroramon.toml").write_text(
+        f'[[camera]]\nname = "tro"\nfolder = "{tmp_path / "f"}"\nlongitude = 19.0\nlatitude = 69.6\n'
+        "disc = { x = 12.0, y = 12.0, radius = 10.0 }\n"
+    )
+    command("prepare", "folders", tmp_path / "f", "--to", tmp_path / "m.csv", "-c", tmp_path / "auroramon.toml")
+    rows = read_manifest(tmp_path / "m.csv").rows
+    assert {row.camera for row in rows} == {"tro"}
+    assert all(row.disc is not None and row.disc.radius == 10.0 for row in rows)
+    assert [row.sun is None for row in rows] == [True, False, False, True]
     write_grey(tmp_path / "f/aurora/x.png", 40)
     assert "no label has this name" in refused("prepare", "folders", tmp_path / "f", "--to", tmp_path / "m.csv")
 
@@ -131,14 +141,16 @@ def test_folders_named_by_class_give_camera_and_night_where_the_files_tell(tmp_p
 def test_a_table_may_name_times_and_cameras_of_a_configuration(tmp_path: Path) -> None:
     config = tmp_path / "auroramon.toml"
     config.write_text(
-        '[[camera]]\nname = "tro"\nfolder = "."\nlongitude = 19.0\nlatitude = 69.6\n'
+        '[[camera]]\nname = "tro"\nfolder = "frames"\nlongitude = 19.0\nlatitude = 69.6\n'
         "disc = { x = 12.0, y = 12.0, radius = 10.0 }\n"
     )
     (tmp_path / "labels.csv").write_text(
         "file,label,camera,time\na.png,Arc,tro,2026-01-31T23:00:00Z\nb.png,no aurora,,2026-02-01T13:00:00\n"
+        "frames/c.png,moon,,\n"
     )
     command("prepare", "table", tmp_path / "labels.csv", "--to", tmp_path / "m.csv", "-c", config)
-    first, second = read_manifest(tmp_path / "m.csv").rows
+    first, second, third = read_manifest(tmp_path / "m.csv").rows
+    assert (second.camera, third.camera) == ("default", "tro"), "of the camera whose folder it lies in"
     assert (first.label, first.camera, first.night) == ("arc", "tro", "2026-01-31")
     assert first.disc is not None
     assert first.disc.radius == 10.0

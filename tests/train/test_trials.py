@@ -87,6 +87,7 @@ def test_oath_gives_the_figure_without_leaks_first_and_a_bundle(oath: Path, tmp_
     card = (tmp_path / "results/bundle/MODEL_CARD.md").read_text()
     assert "Trained on labelled frames of files." in card
     assert "nan" not in card
+    assert re.search(r"^\| block \d+ \| \d+ \| [\d.]+ \|$", card, re.MULTILINE)
     record = json.loads((tmp_path / "w/tiny-blocks-0/record.json").read_text())
     assert record["seeds"] == {"data": 1, "fit": 1}
     assert record["data_digest"] == bundle.provenance.data_digest
