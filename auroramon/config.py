@@ -13,7 +13,7 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -188,11 +188,15 @@ class EventSettings(_Table):
     @field_validator("mqtt")
     @classmethod
     def _broker(cls, value: str) -> str:
+        if {"+", "#"} & set(unquote(value.partition("://")[2].partition("/")[2])):
+            raise ValueError("its topic may hold neither + nor #, which are for those who listen")
         return _address(value, ("mqtt", "mqtts"), "mqtt://broker:1883/topic")
 
     @field_validator("webhook")
     @classmethod
     def _hook(cls, value: str) -> str:
+        if not value.isascii() or any(letter <= " " for letter in value):
+            raise ValueError("an address holds neither spaces nor letters beyond ASCII: write them as %20, %C3%A4")
         return _address(value, ("http", "https"), "https://example.org/aurora")
 
 
@@ -307,7 +311,8 @@ def find_config(given: Path | None, environ: Mapping[str, str]) -> Path | None:
     named = given or (Path(environ["AURORAMON_CONFIG"]) if environ.get("AURORAMON_CONFIG") else None)
     if named is not None:
         return named
-    return next((p for p in (Path("auroramon.toml"), SYSTEM_CONFIG) if p.is_file()), None)
+    places = (Path("auroramon.toml"), SYSTEM_CONFIG)
+    return next((place for place in places if os.path.isfile(place)), None)  # noqa: PTH113 - Path's raises in a closed folder
 
 
 def load_settings(file: Path | None, overrides: Mapping[str, Mapping[str, Any]] | None = None) -> Settings:

@@ -11,6 +11,9 @@ from pydantic_core import ErrorDetails
 
 DISC = 'write "auto", or the circle: {x = 128.0, y = 128.0, radius = 120.0}'
 
+SECRET = (["database", "url"], ["events", "mqtt"], ["events", "webhook"])
+"""Settings that may hold a password: what stands there is never repeated, for the log keeps it."""
+
 _PLAIN = {
     "missing": "is needed and is not there",
     "extra_forbidden": "unknown setting; see `auroramon config show` for all of them",
@@ -61,7 +64,7 @@ def _mistake(item: ErrorDetails, values: Mapping[str, Any], environ: set[str]) -
         what = "write [[camera]], with two brackets"
     elif place[-1:] == ["disc"]:
         what = DISC
-    shown = item["type"] not in {"missing", "extra_forbidden", "tuple_type", "string_too_short"}
+    shown = item["type"] not in {"missing", "extra_forbidden", "tuple_type", "string_too_short"} and place not in SECRET
     got = f" (got {item['input']!r})" if shown and not isinstance(item["input"], dict | list) else ""
     return f"{where}{': ' if where else ''}{what}{got}"
 

@@ -12,6 +12,7 @@ import ssl
 import threading
 import urllib.error
 import urllib.request
+from base64 import b64encode
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -76,20 +77,28 @@ class Publisher(Protocol):
 
 
 class Webhook:
-    """POSTs JSON to an address; certificates are checked, and redirects are not followed."""
+    """POSTs JSON to an address; certificates are checked, and redirects are not followed.
+
+    A user and password in the address go out as HTTP asks for them (Basic, RFC 7617), and never into a message.
+    """
 
     name = "webhook"
     retains = False
 
     def __init__(self, address: str, timeout_s: float, tls: ssl.SSLContext | None = None) -> None:
-        self._address = address
+        parts = urlsplit(address)
+        self._address = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+        self._headers = {"Content-Type": "application/json", "User-Agent": "auroramon"}
+        if parts.username is not None:
+            words = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+            self._headers["Authorization"] = f"Basic {b64encode(words.encode()).decode()}"
         self._timeout_s = timeout_s
         tls = tls or ssl.create_default_context()
         self._opener = urllib.request.build_opener(urllib.request.HTTPSHandler(context=tls), _NoRedirect())
 
     def send(self, news: News) -> None:
         request = urllib.request.Request(  # noqa: S310 - the settings let only http and https through
-            self._address, news.as_json().encode(), {"Content-Type": "application/json", "User-Agent": "auroramon"}
+            self._address, news.as_json().encode(), self._headers
         )
         try:
             with self._opener.open(request, timeout=self._timeout_s) as answer:

@@ -143,3 +143,25 @@ def test_a_user_without_a_home_is_told_what_to_set() -> None:
         pytest.skip("only root may become a user that has no name")
     done = subprocess.run([sys.executable, "-c", asked], env={"HOME": ""}, capture_output=True, text=True, check=False)
     assert "ConfigError: nothing says where this user is at home: set HOME or XDG_STATE_HOME" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("key", "address", "said"),
+    [
+        ("mqtt", "mqtts://u:hush@broker:88831/x", "must look like mqtt://broker:1883/topic"),
+        ("mqtt", "mqtts://u:hush@broker/sky/+/aurora", "may hold neither"),
+        ("webhook", "ftp://u:hush@host/x", "must look like https://example.org/aurora"),
+        ("webhook", "https://u:hush@host/a b", "write them as %20"),
+        ("webhook", "https://u:hush@host/ä", "write them as %20"),
+    ],
+)
+def test_a_wrong_address_is_said_without_its_password(tmp_path: Path, key: str, address: str, said: str) -> None:
+    path = tmp_path / "a.toml"
+    path.write_text(f'[events]\n{key} = "{address}"\n', encoding="utf-8")
+    with pytest.raises(ConfigError, match=said) as caught:
+        load_settings(path)
+    assert "hush" not in str(caught.value)
+    path.write_text('[database]\nurl = ["postgresql://u:hush@host/x"]\n')
+    with pytest.raises(ConfigError, match="url: is no text") as caught:
+        load_settings(path)
+    assert "hush" not in str(caught.value)

@@ -37,6 +37,7 @@ class Hook(HTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.answer = answer
         self.got: list[bytes] = []
+        self.allowed = ""  # the header with which whoever asks says who it is
         self.address = f"http://127.0.0.1:{self.server_port}/aurora?token=secret"
 
 
@@ -45,7 +46,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         self.server.got.append(self.rfile.read(int(self.headers["Content-Length"])))
-        self.send_response(self.server.answer)
+        self.send_response(self.server.answer if self.headers.get("Authorization", "") == self.server.allowed else 401)
         self.send_header("Location", "/elsewhere")
         self.end_headers()
 
@@ -127,6 +128,19 @@ def test_a_webhook_that_refuses_or_sends_elsewhere_is_said_without_its_secret(an
         Webhook(server.address, 5.0).send(ON)
     assert "secret" not in str(caught.value)
     assert len(server.got) == 1
+
+
+def test_a_webhook_with_a_password_gets_it_as_http_asks_for_it_and_no_message_tells_it() -> None:
+    with hook() as server:
+        server.allowed = "Basic c3RhdGlvbjphL2I6Yw=="  # station:a/b:c
+        address = server.address.replace("://", "://station:a%2Fb%3Ac@")
+        Webhook(address, 5.0).send(ON)
+        with pytest.raises(PublishError, match="answers 401"):
+            Webhook(address.replace("c@", "d@"), 5.0).send(ON)
+    for address in (f"https://station:a%2Fb@127.0.0.1:{unused_port()}/", "https://station:secret@host.invalid/"):
+        with pytest.raises(PublishError, match="cannot be reached") as caught:
+            Webhook(address, 5.0).send(ON)
+        assert not {"a%2Fb", "a/b", "secret"} & set(str(caught.value).replace("@", " ").replace("'", " ").split())
 
 
 def test_a_webhook_that_never_answers_costs_its_timeout() -> None:

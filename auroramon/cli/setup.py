@@ -73,7 +73,8 @@ def show(config: Path | None, as_json: bool) -> int:
     if as_json:
         values = settings.model_dump(mode="json")
         values["database"]["url"] = hide_password(settings.database.url)
-        values["events"]["mqtt"] = hide_password(settings.events.mqtt)
+        for name in ("mqtt", "webhook"):
+            values["events"][name] = hide_password(values["events"][name])
         told = {
             "file": None if file is None else str(file), "settings": values, "database_url": url,
             "cache_folder": str(settings.cache_folder),

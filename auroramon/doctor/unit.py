@@ -79,7 +79,8 @@ def ask(machine: Machine, name: str = SERVICE) -> Unit | None:
             command, capture_output=True, text=True, timeout=COMMAND_S, check=True
         ).stdout
     except (OSError, subprocess.SubprocessError) as error:
-        return Unit(name, {}, f"systemctl does not answer: {error}")
+        said = getattr(error, "stderr", None) or str(error)
+        return Unit(name, {}, f"systemctl does not answer: {' '.join(said.split())}")
     return Unit(name, dict(line.split("=", 1) for line in said.splitlines() if "=" in line))
 
 

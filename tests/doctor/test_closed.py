@@ -73,3 +73,17 @@ def test_the_first_closed_folder_is_named(tmp_path: Path) -> None:
     assert closed(tmp_path / "a/file/in/it") is None
     assert (is_there(tmp_path / "a/file"), is_folder(tmp_path / "a/file")) == (True, False)
     assert nearest(tmp_path / "a/none/at/all") == tmp_path / "a"
+
+
+def test_a_command_that_is_called_from_a_closed_folder_looks_for_its_configuration_elsewhere(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`sudo -u auroramon auroramon doctor`, as docs/install.md says it, begins in the home of whoever calls it."""
+    (place / "home").mkdir()
+    monkeypatch.chdir(place / "home")
+    (place / "home").chmod(0o700 if os.geteuid() == 0 else 0)
+    try:
+        done = as_a_user("config", "show", "--json")
+    finally:
+        (place / "home").chmod(0o755)
+    assert done.returncode == 0, done.stderr
