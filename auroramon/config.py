@@ -157,7 +157,7 @@ class PathSettings(_Table):
 
 class WatchSettings(_Table):
     settle_s: float = Field(2.0, gt=0, le=3600, description="A file is complete when it stood still this long")
-    reconcile_s: float = Field(300.0, gt=0, description="Seconds between full listings of the folders")
+    reconcile_s: float = Field(300.0, gt=0, description="Seconds between listings of the folders")
     poll: Literal["auto", "always", "never"] = Field(
         "auto", description="auto: list folders instead of trusting the kernel on network mounts"
     )

@@ -44,7 +44,7 @@ def lister(folder: Path, stop: threading.Event, turns: Turns | None) -> None:
             while not ended and perf_counter() < end:
                 ended = next(files, None) is None
             if turns is not None:
-                turns.give(str(folder))
+                turns.give(str(folder), ended=ended)
 
 
 def measure(labeller: Labeller, files: list[FileStat], folders: list[Path], turns: Turns | None) -> tuple[float, float]:

@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 _NEW_FOLDER_S = 10.0  # for so long a folder counts as new
 _CONSUMER_PAUSE_S = 0.05  # how long a listing waits when the daemon is behind
-_TURN_PAUSE_S = 0.005  # the same where another folder is listed at the moment
+_TURN_PAUSE_S = 0.05  # the same where another folder is listed at the moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +125,7 @@ class FolderThread(threading.Thread):
         try:
             self._lister.work(polled=self._presence.mode == "polling")
         finally:
-            self._turns.give(self.root)
+            self._turns.give(self.root, ended=not self._lister.busy)
 
     # What is heard
 
@@ -240,7 +240,7 @@ class FolderThread(threading.Thread):
             if self._presence.retry_limit():
                 self._lister.want_all()
         if self._lister.due(now):
-            self._lister.want_all()
+            self._lister.want_next(polled=self._presence.mode == "polling")
 
     def _tell(self) -> None:
         presence = self._presence

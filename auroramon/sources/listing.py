@@ -13,11 +13,14 @@ from auroramon.sources.candidates import Candidates
 from auroramon.sources.offered import Offered, digest_of
 from auroramon.sources.outbox import Arrival, Outbox
 from auroramon.sources.timing import Timing
+from auroramon.sources.unchanged import Unchanged
 from auroramon.sources.walk import Claim, scan
-from auroramon.types import FileStat
+from auroramon.types import FileStat, ListedFolder
 
 _SLICE_S = 0.005  # a listing works for so long before events are looked at again
 _LISTED_AT_ONCE = 1_000
+_FULL_EVERY = 12
+"""Of so many listings that are due, one looks at every file; the others pass over folders without a new name."""
 
 
 @dataclass(slots=True)
@@ -27,10 +30,12 @@ class _Listing:
     folder: str
     files: Iterator[FileStat | None]
     complete: bool  # of the whole root, not only of a new folder in it
+    quick: bool  # passes over folders that stand still
     everything: bool  # offer also what was offered before
+    folders: Unchanged = field(default_factory=lambda: Unchanged({}))
     started: bool = False
     began: float = 0.0
-    found: array[int] = field(default_factory=lambda: array("q"))  # digests of the files that need no offer any more
+    found: array[int] = field(default_factory=lambda: array("q"))  # digests of all files, where it looks at all
 
 
 class Lister:
@@ -61,6 +66,8 @@ class Lister:
         self._listings: list[_Listing] = []  # the last is worked on
         self._new_folders: set[str] = set()  # those of which a listing has not started
         self._next = 0.0
+        self._still: dict[str, ListedFolder] = {}  # folders that the last complete listing found standing still
+        self._since_full = 0  # complete listings since the one that looked at every file
 
     @property
     def busy(self) -> bool:
@@ -75,10 +82,20 @@ class Lister:
         """List the whole root after what is under way; files may have come behind the back of that."""
         for listing in self._listings:
             if listing.complete and not listing.started:
+                if listing.quick:
+                    self._listings.remove(listing)
+                    break
                 listing.everything |= everything
                 return
-        self._listings.insert(0, self._listing(self._root, complete=True, everything=everything))
-        self._next = float("inf")
+        self._want(quick=False, everything=everything)
+
+    def want_next(self, *, polled: bool) -> None:
+        """List the whole root because it is time to. Where events are heard, only where names came or went.
+
+        A file that is rewritten where it lies leaves its folder's time as it was. Such a change is heard; the full
+        listing every hour is for a network mount below, or a kernel that lost it without a word.
+        """
+        self._want(quick=not polled and self.completed > 0 and self._since_full < _FULL_EVERY, everything=False)
 
     def want_folder(self, folder: str) -> None:
         """List a new folder before all else, unless that or one above it is about to be listed."""
@@ -88,7 +105,8 @@ class Lister:
                 return
             above = above.rpartition("/")[0]
         self._new_folders.add(folder)
-        self._listings.append(self._listing(folder, complete=False, everything=False))
+        files = scan(folder, self._claim, stop=self._stop, report=self._report)
+        self._listings.append(_Listing(folder, files, complete=False, quick=False, everything=False))
 
     def drop_all(self) -> None:
         """Give up: the root is gone."""
@@ -108,9 +126,12 @@ class Lister:
                 if listing.complete:
                     self._finish(listing, polled)
 
-    def _listing(self, folder: str, *, complete: bool, everything: bool) -> _Listing:
-        files = scan(folder, self._claim, stop=self._stop, report=self._report)
-        return _Listing(folder, files, complete, everything)
+    def _want(self, *, quick: bool, everything: bool) -> None:
+        folders = Unchanged(self._still if quick else {})
+        files = scan(self._root, self._claim, stop=self._stop, report=self._report, memory=folders)
+        listing = _Listing(self._root, files, complete=True, quick=quick, everything=everything, folders=folders)
+        self._listings.insert(0, listing)
+        self._next = float("inf")
 
     def _list_some(self, listing: _Listing, end: float, polled: bool) -> bool:
         """Offer some more files, and say whether these were the last."""
@@ -134,13 +155,14 @@ class Lister:
         if not known and not self._quiet(file, polled):
             self._candidates.wait(file, time.monotonic())
             return False
-        listing.found.append(digest_of(file))
+        if listing.complete and not listing.quick:
+            listing.found.append(digest_of(file))
+        elif not known:
+            self._offered.add(file)
         if known:
             return listing.everything
         if listing.complete:
             self.reconciled += self.completed > 0
-        else:
-            self._offered.add(file)
         return True
 
     def _quiet(self, file: FileStat, polled: bool) -> bool:
@@ -156,7 +178,12 @@ class Lister:
 
     def _finish(self, listing: _Listing, polled: bool) -> None:
         self.completed += 1
-        self._offered.keep(listing.found)
+        self._still = listing.folders.found
+        if listing.quick:
+            self._since_full += 1
+        else:
+            self._since_full = 0
+            self._offered.keep(listing.found)
         now = time.monotonic()
         if polled:  # never more than half of the time, however slow the store
             self._next = now + max(self._timing.poll_s, now - listing.began)

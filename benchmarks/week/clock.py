@@ -37,7 +37,7 @@ class Clock:
     """Simulated time. `speed` times as fast as life; what the daemon waits for and measures, `wait_speed` times.
 
     The two differ because a machine that is asked to live 400 times as fast has 400 times as little time to look after
-    its folders and its database. With a tenth of the speed its pauses last ten times as long as at a station: it
+    its folders and its database. With a twentieth of the speed its pauses last twenty times as long as at a station: it
     notices everything later, never sooner.
     """
 

@@ -26,6 +26,7 @@ from tests.tiny import write_tiny_bundle
 
 MINUTE = timedelta(minutes=1)
 LEAD = timedelta(hours=2)  # for the first start, which takes a quarter of an hour or more of simulated time
+WAITS_SLOWER = 20  # than the wall clock runs whatever the daemon waits for (clock.py)
 QUIET = timedelta(minutes=20)  # of frames before anything is judged
 DISK_BYTES = 1_300_000_000  # of the small disk that the database lies on; an alert asks for 1e9 free
 
@@ -82,7 +83,7 @@ def play(
 
     It begins at `begin`, or later where the machine is so busy that the station is not ready by then.
     """
-    wait_speed = speed // 10
+    wait_speed = speed // WAITS_SLOWER
     began = time.monotonic()
     with ExitStack() as stack:
         disk = stack.enter_context(small_disk(folder / "disk"))

@@ -24,7 +24,7 @@ from benchmarks.week import rules
 from benchmarks.week.clock import Clock
 from benchmarks.week.plan import CAMERAS
 
-EVERY = "30s"  # simulated; Prometheus scrapes and evaluates so often
+EVERY = "60s"  # simulated; Prometheus scrapes and evaluates so often
 
 
 def free_port() -> int:
