@@ -24,7 +24,10 @@ log = logging.getLogger(__name__)
 PATIENCE_S = 30.0
 """Whoever asks nothing, or takes no answer, for so long is let go: each holds a thread and an open file."""
 
-_FREEBIND = {socket.AF_INET: (socket.IPPROTO_IP, 15), socket.AF_INET6: (socket.IPPROTO_IPV6, 78)}  # of Linux
+_FREEBIND: dict[int, tuple[int, int]] = {  # of Linux
+    socket.AF_INET: (socket.IPPROTO_IP, 15),
+    socket.AF_INET6: (socket.IPPROTO_IPV6, 78),
+}
 
 INDEX = b'<!doctype html><title>auroramon</title><a href="/metrics">metrics</a> <a href="/healthz">health</a>\n'
 

@@ -9,7 +9,7 @@ import click
 
 from auroramon import __version__
 from auroramon.cli.lazy import LazyGroup
-from auroramon.cli.streams import drop_output, fill_closed, why
+from auroramon.cli.streams import drop_output, fill_closed, last_word, why
 from auroramon.errors import AuroramonError, ConfigError
 
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -61,10 +61,10 @@ def main() -> NoReturn:
         error.show()
         sys.exit(error.exit_code)
     except ConfigError as error:
-        click.echo(f"auroramon: {error}", err=True)
+        last_word(str(error))
         sys.exit(2)
     except AuroramonError as error:
-        click.echo(f"auroramon: {error}", err=True)
+        last_word(str(error))
         sys.exit(1)
     except BrokenPipeError:
         # The reader of our output left, as `head` does: that is no failure of ours.
@@ -72,6 +72,6 @@ def main() -> NoReturn:
         sys.exit(0)
     except OSError as error:
         drop_output()
-        click.echo(f"auroramon: {why(error)}", err=True)
+        last_word(why(error))
         sys.exit(1)
     sys.exit(code if isinstance(code, int) else 0)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from auroramon.cli.streams import for_journal, in_journal
 from auroramon.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -106,10 +107,20 @@ def settings_of(
     return load_settings(file, {table: keys for table, keys in given.items() if keys})
 
 
+_LINE = "%(levelname)s %(message)s"
+_STAMP = "%Y-%m-%dT%H:%M:%S%z"
+
+
+class _Journal(logging.Formatter):
+    """Lines as the journal takes them."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return for_journal(super().format(record), record.levelno)
+
+
 def start_log(level: str) -> None:
-    """Send the log to stderr, one line an event; under systemd the journal adds the time."""
-    stamp = "" if "JOURNAL_STREAM" in os.environ else "%(asctime)s "
-    logging.basicConfig(
-        level=level.upper(), format=f"{stamp}%(levelname)s %(message)s", datefmt="%Y-%m-%dT%H:%M:%S%z", force=True
-    )
+    """Send the log to stderr, one line an event; the journal adds the time, and is told how severe each line is."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(_Journal(_LINE) if in_journal() else logging.Formatter(f"%(asctime)s {_LINE}", _STAMP))
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     logging.getLogger("alembic").setLevel(logging.WARNING)  # a migration is told by the store, in one line

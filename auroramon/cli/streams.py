@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import sys
 
@@ -30,6 +31,30 @@ def drop_output() -> None:
     except (OSError, ValueError):  # a test's own, which is no file
         return
     os.dup2(os.open(os.devnull, os.O_WRONLY), number)
+
+
+def in_journal() -> bool:
+    """Say whether stderr goes to the journal (systemd.exec(5), JOURNAL_STREAM), not only that of a process above us."""
+    try:
+        stream = os.fstat(sys.stderr.fileno())
+    except (OSError, ValueError):  # closed, or a test's own
+        return False
+    return os.environ.get("JOURNAL_STREAM") == f"{stream.st_dev}:{stream.st_ino}"
+
+
+def for_journal(text: str, level: int) -> str:
+    """Begin each line with what `journalctl -p err` goes by (sd-daemon(3)); without that all would be information."""
+    number = next(number for least, number in _PRIORITIES if level >= least)
+    return "\n".join(f"<{number}>{line}" for line in text.split("\n"))
+
+
+_PRIORITIES = ((logging.CRITICAL, 2), (logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6), (0, 7))
+
+
+def last_word(sentence: str) -> None:
+    """Say on stderr why the program ends."""
+    said = f"auroramon: {sentence}"
+    print(for_journal(said, logging.ERROR) if in_journal() else said, file=sys.stderr)
 
 
 def why(error: OSError) -> str:

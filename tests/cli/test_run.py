@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import resource
 import shutil
@@ -16,7 +17,7 @@ import pytest
 
 from auroramon.store.results import FileAccount
 from tests.conftest import missing
-from tests.daemon import account, daemon, get, labels, run, settled, stop, wait_until, write_config
+from tests.daemon import AURORAMON, account, daemon, get, labels, run, settled, stop, wait_until, write_config
 from tests.skies import stack, write_png
 from tests.tiny import write_tiny_bundle
 
@@ -243,3 +244,29 @@ def test_the_metrics_page_follows_the_conventions_of_prometheus(tiny: Path, tmp_
         [str(promtool), "check", "metrics"], input=page, text=True, capture_output=True, check=False
     )
     assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+def journal(words: list[str | Path], *, ours: bool) -> list[str]:
+    """Run a command whose stderr is the journal, or which has only inherited the name of it; give the lines."""
+    end, stream = os.pipe()
+    status = os.fstat(stream)
+    name = f"{status.st_dev}:{status.st_ino + (not ours)}"
+    subprocess.run((*AURORAMON, *words), stderr=stream, env=os.environ | {"JOURNAL_STREAM": name}, check=False)
+    os.close(stream)
+    with open(end) as said:
+        return said.read().splitlines()
+
+
+def test_the_journal_is_told_how_severe_a_line_is(tiny: Path, tmp_path: Path) -> None:
+    """`journalctl -u auroramon -p err`, as `doctor` advises, goes by the number; without it every line is of 6."""
+    config = write_config(tmp_path, tiny)
+    (tmp_path / "in" / "rubbish.png").write_bytes(b"no picture")
+    lines = journal(["backfill", tmp_path / "in", "-c", config], ours=True)
+    assert any(line.startswith("<4>WARNING quarantined ") for line in lines), lines
+    assert all(line.startswith(("<4>WARNING ", "<6>INFO ")) for line in lines), lines
+    plain = journal(["backfill", tmp_path / "in", "-c", config], ours=False)
+    assert plain
+    assert all(re.match(r"\d{4}-\d\d-\d\dT[\d:]+[+-]\d{4} INFO ", line) for line in plain), plain
+    config.write_text("[watch]\nno_setting = 1\n[model]\nprecision = 3\n")
+    (last,) = journal(["run", "-c", config], ours=True)
+    assert last.startswith("<3>auroramon: ")
