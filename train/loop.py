@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 
-from auroramon.errors import ConfigError
+from auroramon.errors import AuroramonError, ConfigError
 from train.arithmetic import Stepper
 from train.backbones import Embedder, build_embedder
 from train.data import sampler_of, training_batches
@@ -159,9 +159,17 @@ def _frames_digest(frames: FrameSet) -> str:
 
 
 def save_whole(values: object, path: Path) -> None:
-    """Write tensors, complete or not at all."""
+    """Write tensors, complete or not at all.
+
+    Raises:
+        AuroramonError: they cannot be written.
+    """
     scratch = path.with_name(path.name + ".tmp")
-    torch.save(values, scratch)
+    try:
+        torch.save(values, scratch)
+    except RuntimeError as error:  # all that torch says of a disk that takes no more
+        scratch.unlink(missing_ok=True)
+        raise AuroramonError(f"{path} cannot be written: is its disk full?") from error
     scratch.replace(path)
 
 

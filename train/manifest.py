@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -121,6 +122,9 @@ def read_manifest(path: Path) -> Manifest:
         raise ConfigError(f"the manifest {path} is no CSV file: {error}") from error
     if not rows:
         raise ConfigError(f"the manifest {path} lists no frame")
+    twice, count = Counter((row.file, row.index) for row in rows).most_common(1)[0]
+    if count > 1:
+        raise ConfigError(f"{path} lists frame {twice[1]} of {twice[0]} {count} times: leave one line of each frame")
     return Manifest(path, rows)
 
 

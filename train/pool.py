@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from auroramon.disc import find_disc
-from auroramon.errors import ConfigError
+from auroramon.errors import ConfigError, FrameError, NotReadyError
 from auroramon.readers import read_frames
-from auroramon.types import Disc, RawFrame
+from auroramon.types import Disc, RawFrame, sentence
 from train.frames import grey_counts, pixel_digest, read_index, write_index
 from train.manifest import Manifest, Row
 
@@ -117,6 +117,14 @@ class _Writing:
         self._held[shape] += 1
 
 
+def _read(path: Path) -> Iterator[RawFrame]:
+    """Read a file; what is wrong with it is said with its folder, for a manifest may name many."""
+    try:
+        yield from read_frames(path)
+    except (FrameError, NotReadyError) as error:
+        raise FrameError(sentence(str(path), str(error))) from error
+
+
 def _frames(manifest: Manifest) -> Iterator[tuple[int, Row, RawFrame, Disc]]:
     """Give each row with its frame and the disc of its file, file by file."""
     order = sorted(range(len(manifest.rows)), key=lambda n: (manifest.rows[n].file, manifest.rows[n].index))
@@ -124,7 +132,7 @@ def _frames(manifest: Manifest) -> Iterator[tuple[int, Row, RawFrame, Disc]]:
         wanted = list(numbers)
         path = manifest.file_of(manifest.rows[wanted[0]])
         disc: Disc | None = None
-        for raw in read_frames(path):
+        for raw in _read(path):
             if raw.pixel_aspect != 1.0:
                 raise ConfigError(f"{path}: its pixels are not square, and training reads only square ones")
             if disc is None and manifest.rows[wanted[0]].disc is None:

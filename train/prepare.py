@@ -15,12 +15,12 @@ from pathlib import Path
 from auroramon.archive import owner_of_files
 from auroramon.cameras import Cameras
 from auroramon.config import CameraSettings
-from auroramon.errors import ConfigError
+from auroramon.errors import ConfigError, FrameError, NotReadyError
 from auroramon.readers import read_frames, suffixes
 from auroramon.sky import observing_night, sun_moon
 from auroramon.store.store import open_store
 from auroramon.times import time_of
-from auroramon.types import Disc, FileStat, RawFrame, TimeSource
+from auroramon.types import Disc, FileStat, RawFrame, TimeSource, sentence
 from train.frames import TARGETS
 from train.manifest import COLUMNS, Row, parse_row
 
@@ -36,16 +36,27 @@ def rows_of_folders(folder: Path, cameras: Cameras) -> Iterator[Row]:
 
     Raises:
         ConfigError: a folder is named by no class, or no file of a format that can be read is there.
-        FrameError: a file cannot be read.
+        FrameError: files cannot be read; all of them are named.
     """
+    bad: list[str] = []
+    found = False
     owner = owner_of_files(cameras)
     for inside in sorted(path for path in folder.iterdir() if path.is_dir()):
         label = ALIASES.get(inside.name.lower(), inside.name.lower())
         if label not in TARGETS:
             raise ConfigError(f"{inside}: no label has this name; folders are named {', '.join(TARGETS)}")
         for path in sorted(inside.rglob("*")):
-            if path.name.lower().endswith(suffixes()):
+            if not path.name.lower().endswith(suffixes()):
+                continue
+            found = True
+            try:
                 yield from _rows_of_file(path, owner(str(path)), label, cameras)
+            except (FrameError, NotReadyError) as error:
+                bad.append(sentence(str(path), str(error)))
+    if not found:
+        raise ConfigError(f"{folder} holds no frames in folders that are named by a class ({', '.join(TARGETS)})")
+    if bad:
+        raise FrameError("\n".join([f"{len(bad)} files cannot be read: move them away", *bad]))
 
 
 def _rows_of_file(path: Path, owner: str, label: str, cameras: Cameras) -> Iterator[Row]:

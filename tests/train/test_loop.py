@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 
-from auroramon.errors import ConfigError
+from auroramon.errors import AuroramonError, ConfigError
 from train.frames import FrameSet, read_split
 from train.loop import Epoch, fit, input_size, learning_rate, load_embedder, seconds_trained
 from train.runfile import Run
@@ -117,6 +117,18 @@ def test_a_damaged_checkpoint_is_named(run: Run, frames: Path, tmp_path: Path) -
         checkpoint.write_bytes(damaged)
         with pytest.raises(ConfigError, match=r"checkpoint\.pt is no checkpoint, or is damaged: remove it"):
             fit(tmp_path / "a", longer(run, 1), train, "cpu", lambda _: None)
+
+
+def test_a_full_disk_is_said_and_costs_no_epoch_that_was_kept(run: Run, frames: Path, tmp_path: Path) -> None:
+    train, lines = read_split(frames, "train"), list[Epoch]()
+    fit(tmp_path / "a", longer(run, 2, stop=1), train, "cpu", lambda _: None)
+    kept = (tmp_path / "a" / "checkpoint.pt").read_bytes()
+    (tmp_path / "a" / "weights.pt.tmp").symlink_to("/dev/full")
+    with pytest.raises(AuroramonError, match=r"weights\.pt cannot be written: is its disk full\?"):
+        fit(tmp_path / "a", longer(run, 2, stop=1), train, "cpu", lines.append)
+    assert (tmp_path / "a" / "checkpoint.pt").read_bytes() == kept
+    fit(tmp_path / "a", longer(run, 2, stop=1), train, "cpu", lines.append)
+    assert not lines
 
 
 def test_the_averaged_weights_are_kept_over_a_stop(run: Run, frames: Path, tmp_path: Path) -> None:

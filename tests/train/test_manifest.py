@@ -34,7 +34,7 @@ rows = st.builds(
 )
 
 
-@given(st.lists(rows, min_size=1, max_size=5))
+@given(st.lists(rows, min_size=1, max_size=5, unique_by=lambda row: (row.file, row.index)))
 @settings(max_examples=60, deadline=None)
 def test_rows_survive_the_file(given_rows: list[Row]) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -64,6 +64,7 @@ def test_two_columns_are_enough(tmp_path: Path) -> None:
         ("file,label,simulated\na.png,arc,yes\n", "simulated is 'yes'"),
         ("file,class\na.png,arc\n", "is no manifest: its header must name file and label"),
         ("file,label,weight\na.png,arc,2\n", "is no manifest"),
+        ("file,label\na.png,arc\nb.png,arc\na.png,clear\n", "lists frame 0 of a.png 2 times"),
         ("file,label\n", "lists no frame"),
         ("", "is no manifest"),
     ],

@@ -11,7 +11,7 @@ import png
 import pytest
 from click.testing import CliRunner
 
-from auroramon.errors import ConfigError
+from auroramon.errors import ConfigError, FrameError
 from auroramon.readers import read_frames
 from auroramon.sky import sun_altitude
 from auroramon.store.reviews import NewReview
@@ -136,6 +136,26 @@ def test_folders_named_by_class_give_camera_and_night_where_the_files_tell(tmp_p
     assert [row.sun is None for row in rows] == [True, False, False, True]
     write_grey(tmp_path / "f/aurora/x.png", 40)
     assert "no label has this name" in refused("prepare", "folders", tmp_path / "f", "--to", tmp_path / "m.csv")
+
+
+def test_all_files_that_cannot_be_read_are_named_with_their_folders(tmp_path: Path) -> None:
+    write_grey(tmp_path / "f/arc/a.png", 10)
+    (tmp_path / "f/arc/b.png").write_bytes((tmp_path / "f/arc/a.png").read_bytes()[:40])
+    (tmp_path / "f/moon").mkdir()
+    (tmp_path / "f/moon/c.png").write_bytes(b"")
+    said = refused("prepare", "folders", tmp_path / "f", "--to", tmp_path / "m.csv")
+    assert "2 files cannot be read: move them away" in said
+    assert f"{tmp_path}/f/arc/b.png: " in said
+    assert f"{tmp_path}/f/moon/c.png: " in said
+    assert not (tmp_path / "m.csv").exists()
+    (tmp_path / "m.csv").write_text("file,label\nf/arc/b.png,arc\n")
+    with pytest.raises(FrameError, match=f"{tmp_path}/f/arc/b.png: "):
+        pool_of(tmp_path, read_manifest(tmp_path / "m.csv"), lambda *_: None)
+    (tmp_path / "loose").mkdir()
+    write_grey(tmp_path / "loose/a.png", 10)
+    assert "holds no frames in folders that are named by a class (arc, " in refused(
+        "prepare", "folders", tmp_path / "loose", "--to", tmp_path / "n.csv"
+    )
 
 
 def test_a_table_may_name_times_and_cameras_of_a_configuration(tmp_path: Path) -> None:

@@ -278,6 +278,17 @@ def test_a_list_of_labelled_files_becomes_a_report(tmp_path: Path) -> None:
     assert "no sky (n = 3)" in compared.stdout
 
 
+def test_a_list_without_any_class_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "labels.csv").write_text("file,label\na.png,unknown\nb.png,unknown\n")
+    for name in ("a.png", "b.png"):
+        Image.fromarray(np.arange(64 * 64, dtype=np.uint16).reshape(64, 64)).save(tmp_path / name)
+    result = CliRunner().invoke(
+        main, ["evaluate", *map(str, [tmp_path / "labels.csv", default_bundle(), "--work", tmp_path / "work"])]
+    )
+    assert result.exit_code == 2
+    assert "fewer than two frames with a class: there is nothing to judge" in result.output
+
+
 @pytest.mark.parametrize(("split", "apart"), [("blocks", True), ("published", False)])
 def test_an_oath_folder_is_judged_by_blocks_and_a_published_split_is_said_to_leak(
     split: str, apart: bool, run: Run, tmp_path: Path

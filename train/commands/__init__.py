@@ -38,7 +38,8 @@ class TrainCommands(LazyGroup):
             click.echo(f"train: {error}", err=True)
             raise click.exceptions.Exit(2 if isinstance(error, ConfigError) else 1) from error
         except OSError as error:
-            click.echo(f"train: {why(error)}", err=True)
+            words = why(error) if error.filename else f"a file cannot be read or written: {error.strerror or error}"
+            click.echo(f"train: {words}", err=True)
             raise click.exceptions.Exit(1) from error
 
 

@@ -57,6 +57,8 @@ def evaluate(
     Nothing may have been learnt from the frames of a manifest: that is not checked.
     """
     found = _judge(judged, bundle, work, precision, gates)
+    if (found.answers.targets < len(LABELS)).sum() < 2:
+        raise ConfigError(f"{judged} has fewer than two frames with a class: there is nothing to judge")
     numbers = numbers_of(found)
     if to is not None:
         click.echo(f"report: {write_report(found, numbers, to)}", err=True)
