@@ -13,6 +13,7 @@ from train.evaluate import Report
 from train.origin import Origin
 from train.runfile import ArcFaceTable, ManifestTable, Run, SupConTable, TripletTable
 
+SIMULATED = " (simulated skies)"
 LEAKS = (
     "**This split leaks: neighbours of learnt frames are judged.** The figures say how well the model remembers; quote "
     "them only beside those of a split by blocks, nights or cameras."
@@ -33,13 +34,14 @@ def _without_nan(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def report_tables(report: Report, unit: str, apart: bool) -> str:
+def report_tables(report: Report, unit: str, apart: bool, simulated: bool) -> str:
     """Give a report as Markdown.
 
     Args:
         report: the figures.
         unit: what intervals draw.
         apart: whether no copy and no neighbour of a learnt frame is judged.
+        simulated: whether no camera took the frames.
     """
     units = f"{report.cameras} {unit}{'' if report.cameras == 1 else 's'}"
     intervals = f"Intervals: 95 %, bootstrap over {unit}s" + ("" if report.cameras > 1 else ": none of one alone")
@@ -50,7 +52,7 @@ def report_tables(report: Report, unit: str, apart: bool) -> str:
     )
     lines = [
         *([] if apart else [LEAKS, ""]),
-        f"{report.split}: {report.frames} frames of {units}.",
+        f"{report.split}{SIMULATED if simulated else ''}: {report.frames} frames of {units}.",
         f"{intervals}. `unknown` counts as wrong.",
         "",
         "| figure | value |",
@@ -112,7 +114,7 @@ It sorts all-sky frames into {", ".join(LABELS)}; what lies far from all of them
 {_data_words(run)}
 
 ## Figures
-{report_tables(report, origin.unit, origin.apart)}
+{report_tables(report, origin.unit, origin.apart, origin.simulated)}
 ## Where it fails
 - {_warning(origin)}
 - The class most often missed is `{worst.label}` (recall {worst.recall:.2f}); the worst {origin.unit} of the

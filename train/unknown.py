@@ -19,6 +19,7 @@ from sklearn.neighbors import NearestNeighbors
 from auroramon.fit import Examples
 from auroramon.heads import Array
 from auroramon.types import LABELS
+from train.cards import LEAKS, SIMULATED
 from train.evaluate import auroc
 from train.judged import Judged
 
@@ -65,6 +66,9 @@ class Refusals:
 class UnknownReport:
     """Everything about frames that are no sky."""
 
+    split: str  # what was held out, in words
+    simulated: bool
+    apart: bool  # no copy or neighbour of a learnt frame is judged
     known: int  # frames with a class
     strange: int
     units: int
@@ -91,7 +95,11 @@ def unknown_report(judged: Judged) -> UnknownReport | None:
     if judged.bank is not None:
         rounded = judged.embeddings.astype(np.float16).astype(np.float32)
         scores += [(name, score(rounded)) for name, score in detectors(judged.bank)]
+    origin = judged.subject.origin
     return UnknownReport(
+        split=origin.split,
+        simulated=origin.simulated,
+        apart=origin.apart,
         known=int((~strange).sum()),
         strange=int(strange.sum()),
         units=len(np.unique(judged.answers.cameras)),
@@ -181,8 +189,9 @@ def _refusals(judged: Judged, kinds: NDArray[np.str_], names: tuple[str, ...]) -
 def unknown_tables(report: UnknownReport) -> str:
     """Give the comparison as Markdown."""
     kinds = report.detections[0].cells
+    words = f"{report.split}{SIMULATED if report.simulated else ''}"
     first = (
-        f"{report.strange} frames that are no sky against {report.known} that are, of {report.units} units; "
+        f"{words}: {report.strange} frames that are no sky against {report.known} that are, of {report.units} units; "
         "AUROC / part accepted where 95 % of the skies are (FPR95); no gates."
     )
     second = (
@@ -190,6 +199,7 @@ def unknown_tables(report: UnknownReport) -> str:
         f"{report.threshold:.2f}:"
     )
     lines = [
+        *([] if report.apart else [LEAKS, ""]),
         first,
         "",
         f"| detector | {' | '.join(f'{c.kind} (n = {c.frames})' for c in kinds)} | interval of all |",

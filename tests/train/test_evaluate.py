@@ -60,8 +60,10 @@ def test_one_unit_has_no_interval_and_nothing_has_no_figure() -> None:
     assert str(found.accuracy) == "100.0 %"
     assert str(found.balanced_accuracy) == "100.0 %"
     assert str(found.aurora_recall) == "-"
-    assert "| aurora recall (any of its three labels) | - |" in report_tables(found, "night", apart=True)
-    assert "bootstrap over nights: none of one alone" in report_tables(found, "night", apart=True)
+    assert "| aurora recall (any of its three labels) | - |" in report_tables(
+        found, "night", apart=True, simulated=False
+    )
+    assert "bootstrap over nights: none of one alone" in report_tables(found, "night", apart=True, simulated=False)
     values = json.loads(as_json(found), parse_constant=pytest.fail)
     assert (values["aurora_recall"]["value"], values["accuracy"]["low"]) == (None, None)
 
@@ -80,9 +82,12 @@ def test_a_night_is_one_unit_over_all_its_cameras_and_shapes() -> None:
 
 
 def test_what_leaks_says_so_before_any_figure() -> None:
-    text = report_tables(report(answers(), tuple("abcde"), "Random split"), "block", apart=False)
+    text = report_tables(report(answers(), tuple("abcde"), "Random split"), "block", apart=False, simulated=True)
     assert text.startswith("**This split leaks")
-    assert "leaks" not in report_tables(report(answers(), tuple("abcde"), "Blocks"), "block", apart=True)
+    assert "Random split (simulated skies): " in text
+    assert "leaks" not in report_tables(
+        report(answers(), tuple("abcde"), "Blocks"), "block", apart=True, simulated=False
+    )
 
 
 def test_ties_count_half_in_the_auroc() -> None:

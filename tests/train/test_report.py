@@ -245,6 +245,7 @@ def test_the_comparison_says_n_for_each_kind_and_equals_scikit_learn(made: Judge
     assert last.gated == pytest.approx(1 / 24)
     assert last.reasons == (("flat", 1),)
     text = unknown_tables(found)
+    assert text.startswith("Cameras <left> out (simulated skies): 24 frames")
     assert "person (n = 12)" in text
     assert "| all known | 96 | 1.0 % |" in text
 

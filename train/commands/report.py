@@ -62,7 +62,7 @@ def evaluate(
     numbers = numbers_of(found)
     if to is not None:
         click.echo(f"report: {write_report(found, numbers, to)}", err=True)
-    text = as_json(numbers) if in_json else report_tables(numbers.head, numbers.unit, numbers.apart)
+    text = as_json(numbers) if in_json else report_tables(numbers.head, numbers.unit, numbers.apart, numbers.simulated)
     click.echo(text, nl=False)
 
 
