@@ -97,7 +97,7 @@ def subject_of_manifest(path: Path, work: Path, progress: Progress) -> Subject:
     unit, units = _units_of(listing)
     frames = _frames_of(manifest, work, listing, units, progress)
     simulated = all(row.simulated for row in manifest.rows)
-    words = f"All frames of {path.name}, of which nothing was learnt"
+    words = f"All frames of {path.name} (not checked whether the model has learnt from them)"
     origin = Origin(simulated, words, unit, apart=True, digest=manifest.digest)
     kinds = tuple("no sky" if t >= len(LABELS) else "" for t in frames.targets)
     return Subject(frames, _facts(frames, unit, kinds, listed_conditions(frames)), origin, None, None)

@@ -273,6 +273,7 @@ def test_a_list_of_labelled_files_becomes_a_report(tmp_path: Path) -> None:
     assert values["by_moon"] == []
     words = Page((tmp_path / "out" / "report.html").read_text()).words
     assert "the word of whoever listed them" in words
+    assert "not checked whether the model has learnt from them" in words[: words.index("accuracy")]
     compared = CliRunner().invoke(
         main, ["unknown", *map(str, [tmp_path / "labels.csv", default_bundle(), "--work", tmp_path / "work"])]
     )
