@@ -16,7 +16,9 @@ from auroramon.types import FileOutcome, LabelRecord, Outcome, sentence
 log = logging.getLogger(__name__)
 
 RETRY_AFTER = timedelta(seconds=30)
-"""A file that was not ready is tried again after this long."""
+"""A file that was not ready is tried again after this long, or a tenth of its age."""
+
+MOST_REMEMBERED = 100_000  # files that were not ready
 
 
 def utc_now() -> datetime:
@@ -59,6 +61,7 @@ class Coordinator:
         self._news = news
         self._kept: list[FileOutcome] = []
         self._refused = False  # the last commit was: said once, not at each try
+        self._not_ready: dict[str, int] = {}  # path -> how often that was found
 
     @property
     def kept(self) -> int:
@@ -101,14 +104,28 @@ class Coordinator:
             records += done.records
         return Committed(tuple(files), tuple(records))
 
-    @staticmethod
-    def _tell(done: Committed) -> None:
+    def _tell(self, done: Committed) -> None:
         """Log what a person should know of: files that gave less than a label for every frame."""
         for file in done.files:
-            if file.outcome in {Outcome.QUARANTINED, Outcome.CRASHED}:
+            if file.outcome is Outcome.NOT_READY:
+                self._tell_not_ready(file)
+            elif file.outcome in {Outcome.QUARANTINED, Outcome.CRASHED}:
                 log.warning("%s %s", file.outcome.value, sentence(file.file.path, file.reason))
             elif file.reason:
                 log.info("%s %s", file.outcome.value, sentence(file.file.path, file.reason))
+
+    def _tell_not_ready(self, file: FileResult) -> None:
+        """Log it the first time, for it may pass, and as a warning the second; then no more: a folder that may not be
+        read for a night would fill the journal with a million lines.
+        """
+        path = file.file.path
+        if len(self._not_ready) >= MOST_REMEMBERED:
+            self._not_ready.clear()
+        times = self._not_ready[path] = self._not_ready.get(path, 0) + 1
+        if times == 1:
+            log.info("not_ready %s", sentence(path, file.reason))
+        elif times == 2:
+            log.warning("not_ready again, and tried now and then: %s", sentence(path, file.reason))
 
 
 def judge_empty(outcome: FileOutcome, now: datetime, settle_s: float) -> FileOutcome:

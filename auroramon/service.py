@@ -302,6 +302,9 @@ class Service:
                 self._next_heartbeat = self._beat + HEARTBEAT_S
                 now = self._clock()
                 self._store.heartbeat(self._run, now)
+                # Also while it works: who was killed a minute ago, and whose number another process has now, is not
+                # known to be dead before ten minutes have gone by.
+                self._store.recover(self._run, now)
                 watched = [state.camera for state in self._parts.watch.state()]
                 self._store.update_expected(now, watched, COUNTING_S)
                 self._store.count_hours(now - SETTLED, COUNTING_S)

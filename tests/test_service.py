@@ -8,6 +8,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -192,6 +193,47 @@ def test_a_file_that_killed_the_daemon_is_tried_apart_and_quarantined_in_the_end
     (bad,) = station.store.quarantined()
     assert bad.path == str(poison)
     assert "crashed the worker 3 times" in bad.reason
+
+
+def test_files_of_a_daemon_that_was_killed_and_whose_number_is_another_process_now_are_labelled(
+    make: Callable[..., Station],
+) -> None:
+    """After a power cut the numbers begin anew: the dead one's is another's, and its claims seem held."""
+    station = make()
+    held = station.folder / "held.png"
+    held.write_bytes(b"frame")
+    status = held.stat()
+    stat = FileStat(str(held), status.st_size, status.st_mtime_ns, "test")
+    other = station.store.start_run("run", utc_now() - timedelta(minutes=11), pid=os.getppid())
+    station.store.claim_files(other, [stat], utc_now())
+    station.start()
+    wait_until(lambda: station.frames() == 1, "it is labelled")
+
+
+def test_a_file_that_may_not_be_read_is_told_of_twice_and_not_all_night(
+    make: Callable[..., Station], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    tries: list[str] = []
+
+    def closed(files: Sequence[FileStat]) -> list[FileOutcome]:
+        tries.extend(file.path for file in files)
+        return [FileOutcome(file, Outcome.NOT_READY, "cannot be read now (Permission denied)") for file in files]
+
+    station = make(closed)
+    station.start()
+    station.arrive("a.png")
+
+    def tried_four_times() -> bool:
+        with suppress(StoreBusyError):
+            station.store.make_due()
+        return len(tries) >= 4
+
+    wait_until(tried_four_times, "it is tried again and again")
+    station.end()
+    told = [(record.levelname, record.message) for record in caplog.records if "a.png" in record.message]
+    assert [level for level, _ in told] == ["INFO", "WARNING"]
+    assert "a.png: cannot be read now (Permission denied)" in told[1][1]
 
 
 def test_a_mistake_of_ours_costs_one_file_and_is_told(make: Callable[..., Station]) -> None:

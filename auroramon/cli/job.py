@@ -64,6 +64,7 @@ def enter(store: Store, settings: Settings, labeller: Labeller, source: Source, 
         settings_digest=hashlib.sha256(settings.model_dump_json().encode()).hexdigest(),
     )
     store.recover(run, now)
+    store.make_due()
     if hours := store.touch_miscounted():
         log.warning("%d hours were counted by something else than this version: they are counted again", hours)
     return Job(run, model, source, settle_s)

@@ -26,6 +26,9 @@ from auroramon.types import GONE, FileOutcome, LabelRecord, Outcome
 NEVER = -1
 """mtime of a file that vanished: no file has it."""
 
+LONGEST_PAUSE_S = 3600.0
+"""A file that is not ready is tried again after this long at the latest, and whenever a daemon starts or reloads."""
+
 _END = update(files).where(files.c.id == bindparam("row"))
 
 
@@ -139,8 +142,16 @@ def _end_without_labels(job: _Commit, work: _Work, retry_after_s: float) -> None
             # A mount that was away takes its files along: seen again, the file counts as changed and is done.
             job.conn.execute(update(files).where(files.c.id == row.id).values(mtime_ns=NEVER))
     else:
-        later = None if relabelled else job.now + retry_after_s
+        later = None if relabelled else job.now + _pause(row, job.now, retry_after_s)
         job.end(work, outcome.outcome, outcome.reason, not_before=later)
+
+
+def _pause(row: FileRow, now: float, least_s: float) -> float:
+    """Give how long a file that is not ready is left alone: a tenth of its age, so that a thousand files which may not
+    be read for a night do not keep the disk busy until somebody comes.
+    """
+    age = now - max(row.seen_at, row.mtime_ns / 1e9)
+    return max(least_s, min(age / 10, LONGEST_PAUSE_S))
 
 
 def _end_crashed(job: _Commit, work: _Work) -> None:

@@ -56,6 +56,7 @@ _COLUMNS = (
     files.c.not_before,
     files.c.claimed_by,
     files.c.done_at,
+    files.c.seen_at,
 )
 
 # Built once: of a single frame's claim, building and naming statements would be half of the work.
@@ -87,6 +88,7 @@ class FileRow:
     not_before: float | None
     claimed_by: int | None
     done_at: int | None
+    seen_at: int
 
     def is_same(self, file: FileStat) -> bool:
         return self.size == file.size and self.mtime_ns == file.mtime_ns
@@ -302,6 +304,11 @@ def release(conn: Connection, run: int) -> int:
 def free_claims(conn: Connection, runs: Select[tuple[int]]) -> int:
     """Take the files of dead runs out of their hands. The tries stay: one of these files may have killed it."""
     return conn.execute(update(files).where(files.c.claimed_by.in_(runs)).values(claimed_by=None)).rowcount
+
+
+def make_due(conn: Connection) -> None:
+    """Have every pending file tried again now, however long it was to wait, and by whatever clock."""
+    conn.execute(update(files).where(text("files.state = 0"), files.c.not_before.is_not(None)).values(not_before=None))
 
 
 def retry_quarantined(conn: Connection, codes: Codes, paths: Iterable[str] | None) -> int:

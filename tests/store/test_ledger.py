@@ -62,6 +62,28 @@ def test_a_file_that_is_not_ready_comes_back_after_its_time_and_costs_no_try(sta
     assert station.store.claim(station.run, 1, NOW + timedelta(seconds=10)) == [file]
 
 
+def test_a_file_that_is_never_ready_is_tried_ever_more_rarely_and_at_once_when_somebody_mends_it(
+    station: Station,
+) -> None:
+    file, now = stat("a.png"), NOW
+    station.store.claim_files(station.run, [file], now)
+    pauses: list[float] = []
+    while now < NOW + timedelta(days=2):
+        station.commit(FileOutcome(file, Outcome.NOT_READY, "may not be read"), now=now)
+        due = now
+        while not station.store.claim(station.run, 1, due):
+            due += timedelta(seconds=10)
+        pauses.append((due - now).total_seconds())
+        now = due
+    assert (pauses[0], pauses[-1]) == (10, 3600)
+    assert sorted(pauses) == pauses
+    assert len(pauses) < 150  # and not 5,760, one each half minute
+    station.commit(FileOutcome(file, Outcome.NOT_READY, "may not be read"), now=now)
+    assert station.store.claim(station.run, 1, now) == []
+    station.store.make_due()
+    assert station.store.claim(station.run, 1, now) == [file]
+
+
 def test_a_backfill_does_not_wait_for_a_file_that_was_not_ready(station: Station) -> None:
     file = stat("a.png")
     station.store.claim_files(station.run, [file], NOW)

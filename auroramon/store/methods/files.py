@@ -72,6 +72,11 @@ class Files(Opened):
         with self._db.writing() as conn:
             return ledger.claim_offered(conn, self._db.codes, run, files, epoch(now), model)
 
+    def make_due(self) -> None:
+        """Have every pending file tried again now: whoever starts the daemon anew has mended something."""
+        with self._db.writing() as conn:
+            ledger.make_due(conn)
+
     def release(self, run: int) -> int:
         """Give back what this run has in hand as if it had never been taken (a clean stop)."""
         with self._db.writing() as conn:
@@ -89,10 +94,10 @@ class Files(Opened):
     ) -> Committed:
         """Write outcomes: frames, embeddings, labels and the ends of the files. Twice is the same as once.
 
-        `not_ready` files become pending again, due after `retry_after`. `crashed` ones become pending suspects, and
-        quarantined at the third crash. An outcome of a file that has changed since it was claimed is dropped (its word
-        becomes `not_ready`) and the file stays pending. A file all of whose frames came from another file is `skipped`
-        with the reason "duplicate of PATH"; where only some are, the reason counts them.
+        `not_ready` files become pending again, due after `retry_after`, or a tenth of their age. `crashed` ones become
+        pending suspects, and quarantined at the third crash. An outcome of a file that has changed since it was claimed
+        is dropped (its word becomes `not_ready`) and the file stays pending. A file all of whose frames came from
+        another file is `skipped` with the reason "duplicate of PATH"; where only some are, the reason counts them.
 
         Raises:
             StoreBusyError: nothing was written; keep the outcomes and call again.
