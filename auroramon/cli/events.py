@@ -15,6 +15,7 @@ import click
 from auroramon.cli.options import config_option, settings_of
 from auroramon.cli.params import check_span, span_options, utc_text
 from auroramon.cli.tables import console, new_table
+from auroramon.errors import ConfigError
 
 if TYPE_CHECKING:
     from auroramon.config import Settings
@@ -45,7 +46,7 @@ def events(
     """List when aurora began and ended, from the labels and the rules in [events].
 
     An event is more than two consecutive frames of aurora by default; as many without it end it. What labels, people's
-    words or rules have changed since the last time is looked at again first.
+    words or rules have changed since the last time is looked at again first, by a user who may write the database.
     """
     from auroramon.store.store import read_store
 
@@ -54,7 +55,11 @@ def events(
         raise click.UsageError("--csv or --json, not both")
     settings = settings_of(config)
     with closing(read_store(settings.database_url)) as store:
-        store.derive_events(rules_of(settings), since=since, camera=camera)
+        if _may_write(settings):
+            store.derive_events(rules_of(settings), since=since, camera=camera)
+        else:
+            said = "this user may not write the database: events are as the daemon, or whoever may, last found them"
+            click.echo(f"auroramon: {said}", err=True)
         found = store.events(since=since, until=until, camera=camera, label=label)
     rows = [_row(event, settings) for event in found]
     if as_json:
@@ -66,6 +71,16 @@ def events(
     else:
         _show(rows)
     return 0
+
+
+def _may_write(settings: Settings) -> bool:
+    from auroramon.store.database import check_place
+
+    try:
+        check_place(settings.database_url)
+    except ConfigError:
+        return False
+    return True
 
 
 def rules_of(settings: Settings) -> EventRules:

@@ -57,6 +57,9 @@ def test_who_may_only_read_can_ask_while_the_daemon_runs(station: Path) -> None:
         database.parent.chmod(0o555)
         said = as_a_user("labels", "--limit", "1", "-c", station)
         assert said.returncode == 0, said.stderr
+        said = as_a_user("events", "-c", station)
+        assert said.returncode == 0, said.stderr
+        assert "events are as the daemon, or whoever may, last found them" in said.stderr
         database.parent.chmod(0o755)
         database.chmod(0o644)
     database.chmod(0o444)
