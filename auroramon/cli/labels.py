@@ -14,6 +14,7 @@ import click
 
 from auroramon.cli.options import config_option, settings_of
 from auroramon.cli.params import check_span, night_date, span_options, utc_text
+from auroramon.cli.streams import plain
 
 if TYPE_CHECKING:
     from auroramon.store.choice import LabelChoice
@@ -149,5 +150,5 @@ def _write_lines(rows: Iterable[LabelRow], width: int) -> None:
         click.echo(
             f"{utc_text(row.time)}  {row.camera:<{width}}  "
             f"{click.style(label, fg=COLOURS.get(row.label)) if bold else label}  {sure:>6}  {distance:>6}  "
-            f"{row.model:<12}  {row.path}[{row.frame_index}]{'  ' if row.reason else ''}{row.reason}"
+            f"{row.model:<12}  {plain(row.path)}[{row.frame_index}]{'  ' if row.reason else ''}{row.reason}"
         )

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from auroramon.cli.streams import for_journal, in_journal
+from auroramon.cli.streams import for_journal, in_journal, plain
 from auroramon.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -111,8 +111,16 @@ _LINE = "%(levelname)s %(message)s"
 _STAMP = "%Y-%m-%dT%H:%M:%S%z"
 
 
-class _Journal(logging.Formatter):
-    """Lines as the journal takes them."""
+class _Plain(logging.Formatter):
+    """One line an event, whatever the files are called."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
+        record.message = plain(record.message)
+        return super().formatMessage(record)
+
+
+class _Journal(_Plain):
+    """The same as the journal takes it."""
 
     def format(self, record: logging.LogRecord) -> str:
         return for_journal(super().format(record), record.levelno)
@@ -121,6 +129,6 @@ class _Journal(logging.Formatter):
 def start_log(level: str) -> None:
     """Send the log to stderr, one line an event; the journal adds the time, and is told how severe each line is."""
     handler = logging.StreamHandler()
-    handler.setFormatter(_Journal(_LINE) if in_journal() else logging.Formatter(f"%(asctime)s {_LINE}", _STAMP))
+    handler.setFormatter(_Journal(_LINE) if in_journal() else _Plain(f"%(asctime)s {_LINE}", _STAMP))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     logging.getLogger("alembic").setLevel(logging.WARNING)  # a migration is told by the store, in one line

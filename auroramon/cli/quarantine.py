@@ -11,6 +11,7 @@ import click
 
 from auroramon.cli.options import config_option, settings_of
 from auroramon.cli.params import counted, utc_text
+from auroramon.cli.streams import plain
 
 
 @click.group(short_help="List bad files, or have them tried again.")
@@ -36,7 +37,7 @@ def list_files(config: Path | None, as_json: bool) -> int:
         click.echo(json.dumps(told, indent=1))
         return 0
     for file in found:
-        click.echo(f"{utc_text(file.since)}  {file.camera or '-'}  {file.path}\n    {file.reason}")
+        click.echo(f"{utc_text(file.since)}  {file.camera or '-'}  {plain(file.path)}\n    {plain(file.reason)}")
     if not found:
         click.echo("no file is in quarantine")
     return 0

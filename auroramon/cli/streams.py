@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import re
 import sys
 
 
@@ -51,9 +52,17 @@ def for_journal(text: str, level: int) -> str:
 _PRIORITIES = ((logging.CRITICAL, 2), (logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6), (0, 7))
 
 
+def plain(text: str) -> str:
+    """Give a text on one line that moves no cursor: a file may have any name, and must not write to log or screen."""
+    return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
+
+
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]")
+
+
 def last_word(sentence: str) -> None:
     """Say on stderr why the program ends."""
-    said = f"auroramon: {sentence}"
+    said = "\n".join(map(plain, f"auroramon: {sentence}".split("\n")))
     print(for_journal(said, logging.ERROR) if in_journal() else said, file=sys.stderr)
 
 

@@ -270,3 +270,15 @@ def test_the_journal_is_told_how_severe_a_line_is(tiny: Path, tmp_path: Path) ->
     config.write_text("[watch]\nno_setting = 1\n[model]\nprecision = 3\n")
     (last,) = journal(["run", "-c", config], ours=True)
     assert last.startswith("<3>auroramon: ")
+
+
+def test_no_name_of_a_file_writes_a_line_of_its_own_or_moves_the_cursor(tiny: Path, tmp_path: Path) -> None:
+    config = write_config(tmp_path, tiny)
+    for name in ("a\nERROR forged.png", "b\x1b[2J.png"):
+        (tmp_path / "in" / name).write_bytes(b"no picture")
+    lines = journal(["backfill", tmp_path / "in", "-c", config], ours=True)
+    assert all(line.startswith(("<4>WARNING ", "<6>INFO ")) for line in lines), lines
+    assert any("a\\x0aERROR forged.png: not a format" in line for line in lines), lines
+    shown = run("quarantine", "list", "-c", config).stdout
+    assert [line.split()[0] for line in shown.splitlines()[1::2]] == [r"a\x0aERROR", r"b\x1b[2J.png:"]
+    assert "\x1b" not in shown
