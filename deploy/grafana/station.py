@@ -13,14 +13,19 @@ FAILURES = {"quarantined": RED, "crashed": "#A352CC", "partial": YELLOW, "not_re
 
 NOW = (
     Panel(
+        "stat", "Daemon", "Whether it answered Prometheus just now. Where not, the panels below are empty or old.",
+        [Query(f"up{{{DAEMON}}}", "{{instance}}", instant=True)], 3, 5, no_value="Prometheus does not ask it",
+        names={"1": ("runs", GREEN), "0": ("no answer", RED)}, colour_by="thresholds", options=stat(True),
+    ),
+    Panel(
         "stat", "Sky now", "The label of most frames of the last five minutes, for each camera.",
-        [Query(f"camera:auroramon_sky_code:5m{{{CAMERA}}}", "{{camera}}", instant=True)], 6, 5,
+        [Query(f"camera:auroramon_sky_code:5m{{{CAMERA}}}", "{{camera}}", instant=True)], 5, 5,
         no_value="no frame for five minutes", names=SKY, colour_by="thresholds", options=stat(True, name_too=True),
     ),
     Panel(
         "stat", "Aurora in the last hour",
         "Aurora among the frames in which the sky could be seen: aurora / (aurora + clear).",
-        [Query(f"camera:auroramon_aurora_of_clear_sky:ratio1h{{{CAMERA}}}", "{{camera}}", instant=True)], 6, 5,
+        [Query(f"camera:auroramon_aurora_of_clear_sky:ratio1h{{{CAMERA}}}", "{{camera}}", instant=True)], 5, 5,
         unit="percentunit", decimals=0, no_value="no clear sky", colour_by="thresholds",
         steps=(Step(None, BLUE), Step(0.2, GREEN)), options=stat(name_too=True),
     ),
@@ -28,7 +33,7 @@ NOW = (
         "stat", "Silence in the dark",
         "Dark time since the newest labelled exposure began. An alert comes after 15 minutes, or five frames.",
         [Query(f"auroramon_camera_dark_silence_seconds{{{CAMERA}}}", "{{camera}}", instant=True)], 4, 5,
-        unit="s", decimals=0, no_value="no position set", colour_by="thresholds",
+        unit="s", decimals=0, no_value="no position set, or no answer", colour_by="thresholds",
         steps=(Step(None, GREEN), Step(300, YELLOW), Step(900, RED)), options=stat(name_too=True),
     ),
     Panel(
@@ -45,7 +50,7 @@ NOW = (
         [
             Query('count(ALERTS{alertstate="firing", alertname=~"Auroramon.+"}) or vector(0)', "alerts", instant=True),
         ],
-        4, 5, decimals=0, colour_by="thresholds", steps=(Step(None, GREEN), Step(1, RED)), options=stat(True),
+        3, 5, decimals=0, colour_by="thresholds", steps=(Step(None, GREEN), Step(1, RED)), options=stat(True),
     ),
 )  # fmt: skip
 

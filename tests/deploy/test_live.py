@@ -82,3 +82,12 @@ def test_every_metric_of_ours_is_used_or_left_out_on_purpose(running: Station) -
         "auroramon_files", "auroramon_reconciled_files_total", "auroramon_watcher_overflows_total",
         "auroramon_backend_switches_total",
     }  # fmt: skip
+
+
+def test_the_station_page_tells_a_daemon_that_runs_from_one_that_does_not_answer(running: Station) -> None:
+    panel = PAGE["panels"][0]
+    words = panel["fieldConfig"]["defaults"]["mappings"][0]["options"]
+    found = running.prometheus.query(CHOICE.promql(panel["targets"][0]["expr"]))
+    shown = {row["metric"]["instance"]: words[row["value"][1]]["text"] for row in found}
+    assert shown[running.daemon] == "runs"
+    assert sorted(shown.values()) == ["no answer", "runs", "runs"]  # at one of the three nobody listens
