@@ -9,6 +9,7 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from auroramon.config import EventSettings
@@ -111,8 +112,10 @@ class Herald:
             log.error("events cannot be derived: %s", error)
             return
         self._waits = False
+        # Whose event is not there any more (a person said that these were clouds) has none that goes on.
+        gone = {camera: replace(event, over=True) for camera, event in self._known.items()}
         newest = {event.camera: event for event in recent}  # by beginning, so the last one of a camera stays
-        for camera, event in newest.items():
+        for camera, event in (gone | newest).items():
             self._judge(camera, event, now, begin)
 
     def _judge(self, camera: str, event: AuroraEvent, now: datetime, begin: bool) -> None:

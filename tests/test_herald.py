@@ -13,6 +13,7 @@ from auroramon.events import EventRules
 from auroramon.herald import Herald
 from auroramon.publish import Courier, News
 from auroramon.store import Store, open_store
+from auroramon.store.reviews import NewReview
 from tests.daemon import wait_until
 from tests.store.station import NOW, Station, labelled, record, stat
 
@@ -147,6 +148,22 @@ def test_after_news_the_next_event_waits_for_the_cool_down(sky: Sky) -> None:
         sky.paint("." * 12 + "aaa")
         wait_until(lambda: len(sky.ears.heard) == 3, "the third event is told")
     assert sky.ears.heard == ["on 2", "off 2", "on 26"]
+
+
+def test_an_event_that_a_person_takes_back_is_over(sky: Sky) -> None:
+    """Else a broker keeps that it goes on, and a light stays on."""
+    board = Board()
+    sky.herald = sky.new_herald(0.0, board)
+    store = sky.station.store
+    with sky.herald:
+        sky.paint(".aaaa")
+        wait_until(lambda: board.heard == ["on 3"], "the beginning is told")
+        frames = [store.frames_of_file(stat(f"{minute}.png").path)[0] for minute in range(1, 5)]
+        store.add_reviews([NewReview(frame, "cloudy", "anna") for frame in frames], sky.clock.now)
+        sky.herald.notice(())
+        wait_until(lambda: len(board.heard) == 2, "the end is told")
+    assert board.heard[1].startswith("off")
+    assert sky.ears.heard == board.heard
 
 
 def test_aurora_that_lasts_until_the_camera_stops_ends(sky: Sky) -> None:
