@@ -100,7 +100,7 @@ def _revision(conn: Connection, database: Database) -> str | None:
     if revision is not None and revision > REVISION:
         raise StoreError(
             f"{database.place} was written by a newer auroramon (schema {revision}, this one knows {REVISION}); "
-            "it is left untouched: update auroramon, or name another database"
+            "it is left untouched: update auroramon, or restore the copy from before its upgrade (auroramon db restore)"
         )
     return revision
 

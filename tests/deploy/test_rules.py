@@ -57,6 +57,13 @@ def proven() -> tuple[dict[str, int], dict[str, int]]:
     return fires, silent
 
 
+def test_the_document_says_how_many_tests_there_are() -> None:
+    histories = [test for file in TESTS for test in yaml.safe_load(file.read_text())["tests"]]
+    expectations = sum(len(test.get("alert_rule_test", ())) for test in histories)
+    said = f"The {len(ALERTS)} alerts are proven by promtool in {len(histories)} made-up histories with {expectations} "
+    assert said in MONITORING
+
+
 def test_each_alert_has_a_test_in_which_it_fires_and_one_in_which_it_must_not() -> None:
     fires, silent = proven()
     assert len(ALERTS) == 19
