@@ -144,7 +144,8 @@ def _other_address(error: OSError, port: str) -> str:
         return "give server.listen an address of this machine: ip -brief address lists them"
     if error.errno == errno.EACCES:
         return "give server.listen a port above 1023: those below are root's"
-    return f"sudo ss -ltnp 'sport = :{port}' says who has it; or give server.listen another port"
+    hangs = "if it is auroramon, it hangs: sudo systemctl restart auroramon"
+    return f"sudo ss -ltnp 'sport = :{port}' says who has it; {hangs}; else give server.listen another port"
 
 
 def fetch(listen: str, path: str) -> str | None:

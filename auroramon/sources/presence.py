@@ -90,6 +90,9 @@ class Presence:
         if not stat.S_ISDIR(found.st_mode):
             self._away("it is no folder")
             return None
+        if not os.access(self._root, os.R_OK | os.X_OK):  # inotify would go on telling of files that nobody can read
+            self._away(os.strerror(errno.EACCES))
+            return None
         return found.st_dev, found.st_ino
 
     def _away(self, why: str) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from auroramon.sources.entry import closed, is_folder, is_there, nearest
+from tests.daemon import get, wait_until
 from tests.tiny import write_tiny_bundle
 
 
@@ -24,11 +25,14 @@ def place() -> Iterator[Path]:
         yield Path(folder)
 
 
-def as_a_user(*words: str | Path) -> subprocess.CompletedProcess[str]:
-    """Run auroramon as somebody for whom permissions count."""
+def users(*words: str | Path) -> tuple[str, ...]:
+    """Give the command that runs auroramon as somebody for whom permissions count."""
     user = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups") if os.geteuid() == 0 else ()
-    command = (*user, sys.executable, "-m", "auroramon", *map(str, words))
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    return (*user, sys.executable, "-m", "auroramon", *map(str, words))
+
+
+def as_a_user(*words: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(users(*words), capture_output=True, text=True, timeout=120, check=False)
 
 
 @pytest.mark.parametrize("shut", ["data", "state"])
@@ -87,3 +91,27 @@ def test_a_command_that_is_called_from_a_closed_folder_looks_for_its_configurati
     finally:
         (place / "home").chmod(0o755)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_folder_that_is_closed_while_it_is_watched_is_told_of_and_watched_again(place: Path) -> None:
+    """Its watch would live on and hear of files that nobody can read, and all would seem well."""
+    write_tiny_bundle(place / "tiny")
+    (place / "in").mkdir()
+    (place / "state").mkdir()
+    (place / "state").chmod(0o777)
+    config = place / "auroramon.toml"
+    config.write_text(
+        '[[camera]]\nname = "sky"\nfolder = "in"\n[model]\npath = "tiny"\n[server]\nlisten = "127.0.0.1:0"\n'
+        '[database]\nurl = "sqlite:///state/labels.db"\n'
+    )
+    with subprocess.Popen(users("run", "-c", config), stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stderr is not None
+            pages = next(line for line in process.stderr if "http://" in line).split("http://")[1].split("/")[0]
+            wait_until(lambda: get(pages, "/healthz")[0] == 200, "it is watched")
+            (place / "in").chmod(0o700 if os.geteuid() == 0 else 0)
+            wait_until(lambda: "in cannot be watched: Permission denied" in get(pages, "/healthz")[1], "it is told")
+            (place / "in").chmod(0o755)
+            wait_until(lambda: get(pages, "/healthz")[0] == 200, "it is watched again")
+        finally:
+            process.kill()
