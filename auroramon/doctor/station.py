@@ -17,6 +17,7 @@ from auroramon.assemble import bundle_of
 from auroramon.config import CameraSettings, Settings
 from auroramon.doctor.lines import Level, Line, Machine
 from auroramon.errors import AuroramonError
+from auroramon.sources.arrivals import enters
 from auroramon.sources.entry import is_folder
 from auroramon.sources.mounts import needs_polling
 
@@ -51,7 +52,7 @@ def check_folder(camera: CameraSettings, settings: Settings, machine: Machine) -
     if not is_folder(folder):
         return  # the configuration's lines say so
     yield _watched_how(about, folder, settings, machine)
-    unreadable = [path for path in _some_files(folder) if not machine.may(path, os.R_OK)]
+    unreadable = [path for path, how in _newest(folder) if not machine.may(path, how)]
     if unreadable:
         remedy = f"sudo setfacl -R -m u:auroramon:rX -m d:u:auroramon:rX {folder}"
         yield Line("failure", about, f"{unreadable[0]} may not be read by this user", remedy)
@@ -68,14 +69,18 @@ def _watched_how(about: str, folder: Path, settings: Settings, machine: Machine)
     return Line("ok", about, f"{folder} ({kind}) is watched by inotify")
 
 
-def _some_files(folder: Path) -> list[str]:
-    """Give a few of the newest folders' files: of each level the last name, which for nights is the newest."""
-    found: list[str] = []
+def _newest(folder: Path) -> list[tuple[str, int]]:
+    """Give the newest folders and a few of their files, with what they must allow (os.access).
+
+    Of each level the last name is taken, which for nights is the newest.
+    """
+    folders: list[tuple[str, int]] = []
+    found: list[tuple[str, int]] = []
     for path, below, names in os.walk(folder):
-        below.sort()
-        del below[:-1]
-        found += [f"{path}/{name}" for name in sorted(names)[-SAMPLE:]]
-    return found[-SAMPLE:]
+        below[:] = sorted(filter(enters, below))[-1:]
+        folders += [(f"{path}/{name}", os.R_OK | os.X_OK) for name in below]
+        found += [(f"{path}/{name}", os.R_OK) for name in sorted(names)[-SAMPLE:]]
+    return folders + found[-SAMPLE:]
 
 
 def check_daemon(settings: Settings) -> Iterator[Line]:

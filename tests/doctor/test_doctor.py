@@ -205,7 +205,13 @@ def test_files_that_may_not_be_read(tmp_path: Path) -> None:
     settings = camera(tmp_path)
     may = Machine(may=lambda path, how: "01-02" not in str(path))
     line = worst_of(check_folder(settings.camera[0], settings, may))
+    assert (line.level, f"{tmp_path}/2026-01-02 may not be read" in line.sentence) == ("failure", True)
+    may = Machine(may=lambda path, how: not str(path).endswith("a.png"))
+    line = worst_of(check_folder(settings.camera[0], settings, may))
     assert (line.level, f"{tmp_path}/2026-01-02/a.png may not be read" in line.sentence) == ("failure", True)
+    (tmp_path / "lost+found").mkdir()  # of a disk: root's alone, and never looked into
+    may = Machine(may=lambda path, how: "lost+found" not in str(path))
+    assert worst_of(check_folder(settings.camera[0], settings, may)).level == "ok"
 
 
 def test_a_wrong_configuration_is_repeated_line_by_line(tmp_path: Path) -> None:
