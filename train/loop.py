@@ -67,7 +67,10 @@ def fit(
     state = _Training(run, frames, device, _trained_features(folder.parent, run))
     if run.network.start:
         state.learnt = np.union1d(state.learnt, learnt_by(folder.parent / run.network.start))
-    state.load(held_of(folder, run, frames, device))
+    held = held_of(folder, run, frames, device)
+    if held is None:  # weights that lie there were learnt by a training whose checkpoint was removed
+        (folder / WEIGHTS).unlink(missing_ok=True)
+    state.load(held)
     while state.epoch < run.fit.last:
         line = state.train_epoch(show)
         _append(folder / CURVE, line)

@@ -108,6 +108,21 @@ def test_what_was_learnt_from_other_frames_is_neither_trained_on_nor_judged(
         load_embedder(tmp_path / "b", longer(run, 1), train)
 
 
+def test_a_training_that_was_begun_anew_and_killed_leaves_no_weights_of_the_one_before(
+    run: Run, frames: Path, tmp_path: Path
+) -> None:
+    def killed(_: Epoch) -> None:
+        raise KeyboardInterrupt
+
+    fit(tmp_path / "a", longer(run, 1), read_split(frames, "train"), "cpu", lambda _: None)
+    (tmp_path / "a" / "checkpoint.pt").unlink()
+    others = read_split(frames, "calibrate")
+    with pytest.raises(KeyboardInterrupt):
+        fit(tmp_path / "a", longer(run, 2), others, "cpu", killed)
+    with pytest.raises(ConfigError, match="holds no weights"):
+        load_embedder(tmp_path / "a", longer(run, 2), others)
+
+
 def test_a_damaged_checkpoint_is_named(run: Run, frames: Path, tmp_path: Path) -> None:
     train = read_split(frames, "train")
     fit(tmp_path / "a", longer(run, 1), train, "cpu", lambda _: None)

@@ -105,6 +105,10 @@ def test_oath_gives_the_figure_without_leaks_first_and_a_bundle(oath: Path, tmp_
     said = train("evaluate", other, tmp_path / "results/bundle", "--work", tmp_path / "w", "--report", tmp_path / "r")
     assert "that it has learnt from none of the judged frames is not checked" in said
     assert json.loads((tmp_path / "r/report.json").read_text())["neighbours"] is None
+    other.write_text(run_text("third", **{"width = 8": 'width = 8\nstart = "tiny-blocks-0"'}))
+    train("prepare", "oath", oath, "--to", tmp_path / "w2/oath.csv")
+    said = train("restore", tmp_path / "results/bundle", other, "--work", tmp_path / "w2")
+    assert "which frames tiny-blocks-0 has learnt from is not known here" in said
     # Killed before the report was written, the same command goes on
     (tmp_path / "results/report.html").unlink()
     made = (tmp_path / "results/bundle/bundle.json").stat().st_mtime_ns

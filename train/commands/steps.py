@@ -72,6 +72,8 @@ def restore(bundle: Path, run_file: Path, work: Path) -> None:
     restore_network(model.folder / FLOAT32, net, inputs)
     weights.parent.mkdir(parents=True, exist_ok=True)
     save_whole(net.state_dict(), weights)
+    if isinstance(run.data, ManifestTable) and not model.provenance.data.startswith("simulated skies"):
+        tell(f"which frames {model.name} has learnt from is not known here: that none of them is judged is not checked")
     click.echo(f"weights are in {weights.parent}")
 
 
