@@ -70,7 +70,7 @@ def _line(model: PaperModel, results: Sequence[FoldResult], simulated: bool) -> 
         *(f"{value:.4f}" for value in folds),
         f"{folds.mean():.4f}",
         f"{np.median(folds):.4f}",
-        f"{folds.std():.4f}",
+        f"{folds.std():.4f}" if len(folds) > 1 else "-",
         f"{low:.3f}-{high:.3f}",
         f"{paper:.5f}",
         *(() if simulated else (f"{folds.mean() - paper:+.4f}",)),

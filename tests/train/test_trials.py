@@ -98,7 +98,7 @@ def test_oath_gives_the_figure_without_leaks_first_and_a_bundle(oath: Path, tmp_
     )
     assert "frames of" in said
     assert "bootstrap over blocks" in said
-    assert "holds the results of another run" in refused(*args, "--to", tmp_path / "results")
+    assert "holds finished results already" in refused(*args, "--to", tmp_path / "results")
     # A bundle that this run did not make may have learnt from what it judges
     other = tmp_path / "other.toml"
     other.write_text((tmp_path / "w/tiny-blocks-0/run.toml").read_text().replace("part = 0", "part = 1"))
@@ -175,6 +175,7 @@ def test_the_paper_is_trained_fold_by_fold(oath: Path, tmp_path: Path) -> None:
     assert (tmp_path / "t.md").read_text() in said
     lines = [line for line in said.splitlines() if line.startswith(("| 1 ", "| 4 ", "| 5 "))]
     assert [line.split(" | ")[1] for line in lines] == [MODELS[0].details, MODELS[3].details, MODELS[4].details]
+    assert [line.split(" | ")[5] for line in lines] == ["-", "-", "-"], "one fold has no spread"
     assert "24 images judged in 1 of 4 folds" in said
     assert "32 x 32 pixels; 1 epochs instead of the paper's; on cpu." in said
     assert "give an ONNX file by --inception" in refused(*args, "--models", "1")

@@ -30,6 +30,7 @@ from train.trial import Bench, Trial, make_trial
 FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 RUNS = Path(__file__).resolve().parent.parent / "runs"
 BUNDLE = "bundle"
+_ANOTHER = "{} holds the results of another run: name another folder by --to"
 
 
 @click.command()
@@ -76,17 +77,16 @@ def oath(
 
 def _check_results(to: Path, run: Run) -> None:
     """Refuse a folder of results that are whole, or another run's, before hours of training."""
-    held = to / BUNDLE
-    if (to / PAGE).exists() or (
-        held.exists() and load_bundle(held).name != divided_run(run, split="blocks", part=0).name
-    ):
-        raise ConfigError(f"{to} holds the results of another run: name another folder by --to")
+    if (to / PAGE).exists():
+        raise ConfigError(f"{to} holds finished results already: name another folder by --to, or remove it")
+    if (to / BUNDLE).exists() and load_bundle(to / BUNDLE).name != divided_run(run, split="blocks", part=0).name:
+        raise ConfigError(_ANOTHER.format(to))
 
 
 def _made_here(to: Path, first: Trial) -> ModelBundle:
     bundle = load_bundle(to / BUNDLE)
     if bundle.provenance.data_digest != first.origin.digest:
-        raise ConfigError(f"{to} holds the results of another run: name another folder by --to")
+        raise ConfigError(_ANOTHER.format(to))
     return bundle
 
 
