@@ -24,9 +24,10 @@ class DaskCluster:
     scheduler: subprocess.Popen[bytes]
     workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
-    def add_worker(self) -> None:
+    def add_worker(self, **environ: str) -> None:
         self.workers.append(_start("worker", self.address, "--nthreads", "1", "--no-nanny", "--no-dashboard",
-                                   "--local-directory", str(self.folder), "--death-timeout", "20"))  # fmt: skip
+                                   "--local-directory", str(self.folder), "--death-timeout", "20",
+                                   **environ))  # fmt: skip
 
     def count(self) -> int:
         from distributed import Client
@@ -35,17 +36,17 @@ class DaskCluster:
             return len(client.nthreads())
 
 
-def _start(*words: str) -> subprocess.Popen[bytes]:
+def _start(*words: str, **environ: str) -> subprocess.Popen[bytes]:
     # The tests' own labellers are found by the workers as they are by pytest: from the project's folder.
     return subprocess.Popen(
         (sys.executable, "-m", "distributed.cli.dask_" + words[0], *words[1:]),
-        cwd=ROOT, env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"}, stderr=subprocess.DEVNULL,
+        cwd=ROOT, env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"} | environ, stderr=subprocess.DEVNULL,
     )  # fmt: skip
 
 
 @contextmanager
-def running_cluster(folder: Path, workers: int) -> Iterator[DaskCluster]:
-    """Start a scheduler and workers; none of them is left at the end."""
+def running_cluster(folder: Path, workers: int, **environ: str) -> Iterator[DaskCluster]:
+    """Start a scheduler and workers, which get `environ` besides; none of them is left at the end."""
     if importlib.util.find_spec("distributed") is None:
         missing("Dask is not installed (pip install 'auroramon[cluster]')")
     with socket.socket() as probe:
@@ -57,7 +58,7 @@ def running_cluster(folder: Path, workers: int) -> Iterator[DaskCluster]:
         cluster = DaskCluster(f"tcp://127.0.0.1:{port}", folder, scheduler)
         at_end.callback(lambda: [_end(worker) for worker in cluster.workers])
         for _ in range(workers):
-            cluster.add_worker()
+            cluster.add_worker(**environ)
         wait_until(lambda: _answers(port), "the scheduler answers")
         wait_until(lambda: cluster.count() == workers, "every worker has joined")
         yield cluster

@@ -1,4 +1,4 @@
-"""Works on batches on a Dask cluster: many machines, one coordinator. The only module that knows Dask.
+"""Works on batches on a Dask cluster: many machines, one coordinator.
 
 The scheduler may be one that runs somewhere (`tcp://host:8786`; also how Kubernetes and machines with GPUs are used),
 worker processes on this machine (`local`), or jobs of SLURM (`slurm`). Every worker builds its labeller once, from the
@@ -10,12 +10,14 @@ from __future__ import annotations
 import importlib.metadata
 import logging
 import platform
+import re
 import signal
 import threading
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError
+from contextlib import suppress
 from typing import Any
 
 import dask.config
@@ -45,7 +47,12 @@ COUNT_S = 5.0  # between looks at how many workers there are
 TELL_S = 60.0  # between lines that say that no worker has come yet
 CONNECT_S = 20.0
 LOOK_S = 0.2  # between looks at whether a worker has come
+TICK_S = 1.0  # between signs of life while no batch comes back
+CLOSE_S = 10.0
 PAUSE_S = 0.005  # between looks at whether a batch is done: a hundredth of what one takes
+
+
+_ADDRESS = re.compile(r"(tcp|tls|ucx|ws|wss)://(\[[^\[\]]+\]|[^\[\]/:]+):\d+/?")
 
 
 def versions() -> dict[str, str]:
@@ -55,12 +62,28 @@ def versions() -> dict[str, str]:
     }
 
 
+class _UnfitWorkerError(AuroramonError):
+    """A worker was given a batch and cannot label.
+
+    Args:
+        sentence: what is wrong with it.
+        address: of the worker.
+    """
+
+    def __init__(self, sentence: str, address: str) -> None:
+        super().__init__(sentence, address)  # both, or it would not come through Dask whole
+        self.sentence, self.address = sentence, address
+
+    def __str__(self) -> str:
+        return self.sentence
+
+
 class _LabellerPlugin(WorkerPlugin):
     """Gives each worker its labeller when it joins, however late."""
 
     def __init__(self, make_labeller: Callable[[], LabelFiles], expected: dict[str, str], shielded: bool) -> None:
-        self.name = f"auroramon-{uuid.uuid4().hex}"
         self.label_files: LabelFiles | None = None
+        self.why_not = ""  # there is none
         self._make_labeller = make_labeller
         self._expected = expected
         self._shielded = shielded
@@ -70,7 +93,15 @@ class _LabellerPlugin(WorkerPlugin):
 
         Raises:
             ConfigError: this worker would label differently.
+            AuroramonError: the labeller cannot be made here.
         """
+        try:
+            self._prepare(worker)
+        except (AuroramonError, OSError, ImportError) as error:
+            self.why_not = str(error)  # Dask gives a worker that joins late its tasks all the same
+            raise
+
+    def _prepare(self, worker: Worker) -> None:
         found = versions()
         other = [
             f"{name} {found[name]}, not {self._expected[name]}" for name in found if found[name] != self._expected[name]
@@ -87,10 +118,16 @@ class _LabellerPlugin(WorkerPlugin):
 
 
 def _label(plugin: str, batch: Sequence[FileStat]) -> Sequence[FileOutcome]:
-    """Work on a batch, inside a worker."""
-    label_files = get_worker().plugins[plugin].label_files  # type: ignore[attr-defined]
-    assert label_files is not None  # noqa: S101  a worker whose plugin failed is never given a task
-    return guarded(label_files, batch)
+    """Work on a batch, inside a worker.
+
+    Raises:
+        _UnfitWorkerError: this worker cannot label.
+    """
+    worker = get_worker()
+    own: _LabellerPlugin = worker.plugins[plugin]  # type: ignore[assignment]
+    if own.label_files is None:
+        raise _UnfitWorkerError(own.why_not, worker.address)
+    return guarded(own.label_files, batch)
 
 
 class DaskExecutor:
@@ -119,71 +156,80 @@ class DaskExecutor:
         logging.getLogger("distributed").setLevel(logging.WARNING)  # it tells of each connection
         self._cluster = _started(cluster, workers, slurm)
         self._client = _connected(self._cluster or cluster)
+        self._plugin = f"auroramon-{uuid.uuid4().hex}"
         try:
-            self._plugin = self._prepare(make_labeller)
+            self._prepare(make_labeller)
         except BaseException:
             self.close()
             raise
         self._tell_s = tell_s
         self._threads = 0
         self._next_count = 0.0
+        self._next_line = time.monotonic() + tell_s
+        self._worked = False  # some worker has labelled something
+        self._refused: set[str] = set()  # addresses of workers that cannot label
 
     @property
     def dashboard(self) -> str:
         """The address of Dask's own pages."""
         return str(self._client.dashboard_link)
 
-    def _prepare(self, make_labeller: Callable[[], LabelFiles]) -> str:
+    def _prepare(self, make_labeller: Callable[[], LabelFiles]) -> None:
         plugin = _LabellerPlugin(make_labeller, versions(), shielded=self._cluster is not None)
         try:
             self._client.get_versions(check=True)  # of Dask itself and what it speaks with
-            self._client.register_plugin(plugin, name=plugin.name)
+            self._client.register_plugin(plugin, name=self._plugin)
         except (AuroramonError, ValueError, ImportError, RuntimeError, OSError) as error:
             raise AuroramonError(f"the workers cannot start: {error}") from error
-        return plugin.name
 
     def run(self, batches: Iterable[Sequence[FileStat]], stop: StopFlag) -> Iterator[Sequence[FileOutcome]]:
         source = iter(batches)
         held: dict[Any, Sequence[FileStat]] = {}  # by key of the task
         done = as_completed(loop=self._client.loop)
         exhausted = False
+        next_tick = time.monotonic() + TICK_S
+
+        def give(batch: Sequence[FileStat]) -> None:
+            future = self._client.submit(_label, self._plugin, batch, pure=False)
+            held[future.key] = batch
+            done.add(future)
+
         while True:
-            while not (exhausted or stop.is_set()) and len(held) < self._room(stop):
+            while not (exhausted or stop.is_set()) and len(held) < IN_HAND_PER_THREAD * self._count():
                 batch = next(source, None)
                 if batch is None:
                     exhausted = True
                     break
-                future = self._client.submit(_label, self._plugin, batch, pure=False)
-                held[future.key] = batch
-                done.add(future)
-            if not held or not self._wait(done, stop):
+                give(batch)
+            if not held and (exhausted or stop.is_set()):
                 return
-            future = next(done)
-            yield self._outcomes(future, held.pop(future.key))
+            if done.has_ready():
+                future = next(done)
+                batch = held.pop(future.key)
+                outcomes = self._outcomes(future, batch)
+                if outcomes is None:
+                    give(batch)
+                    continue
+                yield outcomes
+            elif stop.is_set() and not self._count():
+                return  # nobody is left who could bring what is in hand
+            else:
+                self._tell_if_alone(bool(held))
+                time.sleep(PAUSE_S)
+                if time.monotonic() < next_tick:
+                    continue
+                yield ()
+            next_tick = time.monotonic() + TICK_S
 
-    def _room(self, stop: StopFlag) -> int:
-        """Give how many batches may be on the cluster now; wait while it has no worker at all."""
-        next_line = time.monotonic() + self._tell_s
-        while not (self._count() or stop.is_set()):
-            if time.monotonic() >= next_line:
-                log.info("waiting for a worker of the cluster")
-                next_line += self._tell_s
-            time.sleep(LOOK_S)
-        return IN_HAND_PER_THREAD * max(1, self._threads)
-
-    def _wait(self, done: Any, stop: StopFlag) -> bool:
-        """Wait for the next batch; not for ever once it is told to stop and nobody is left who could bring it."""
-        next_line = time.monotonic() + self._tell_s
-        while not done.has_ready():
-            if self._count():
-                next_line = time.monotonic() + self._tell_s
-            elif stop.is_set():
-                return False
-            elif time.monotonic() >= next_line:
-                log.info("waiting for a worker of the cluster: those that had batches in hand are gone")
-                next_line += self._tell_s
-            time.sleep(PAUSE_S)
-        return True
+    def _tell_if_alone(self, at_work: bool) -> None:
+        """Say now and then that the cluster has no worker (any more)."""
+        now = time.monotonic()
+        if self._count():
+            self._next_line = now + self._tell_s
+        elif now >= self._next_line:
+            gone = ": those that had batches in hand are gone" if at_work else ""
+            log.info("waiting for a worker of the cluster%s", gone)
+            self._next_line = now + self._tell_s
 
     def _count(self) -> int:
         """Give the threads of the cluster, asked for now and then, and each time while there are none."""
@@ -195,17 +241,46 @@ class DaskExecutor:
             self._next_count = time.monotonic() + (COUNT_S if self._threads else LOOK_S)
         return self._threads
 
-    def _outcomes(self, future: Future[Any], batch: Sequence[FileStat]) -> Sequence[FileOutcome]:
-        """Give a batch's outcomes. Dask gives the batch of a lost worker to another one, but not for ever."""
+    def _outcomes(self, future: Future[Any], batch: Sequence[FileStat]) -> Sequence[FileOutcome] | None:
+        """Give a batch's outcomes; None where another worker must do it.
+
+        Dask gives the batch of a lost worker to another one, but not for ever.
+        """
         try:
             outcomes: Sequence[FileOutcome] = future.result()
         except KilledWorker:
             return crashed(batch, "several workers died with it")
+        except _UnfitWorkerError as error:
+            self._refuse(error)
+            return None
         except (CancelledError, CommClosedError, DaskTimeoutError) as error:
             raise _lost(error) from error
+        self._worked = True
         return outcomes
 
+    def _refuse(self, error: _UnfitWorkerError) -> None:
+        """Send a worker away that joined late and cannot label.
+
+        Raises:
+            AuroramonError: nobody else is there, and nobody has labelled anything yet: the next will be no better.
+        """
+        if error.address not in self._refused:
+            self._refused.add(error.address)
+            log.warning("sent away: %s", error)
+            try:
+                self._client.retire_workers([error.address])
+            except (CommClosedError, DaskTimeoutError, OSError) as lost:
+                raise _lost(lost) from lost
+        self._next_count = 0.0
+        if not (self._worked or self._count()):
+            raise AuroramonError(f"the workers cannot start: {error}")
+
     def close(self) -> None:
+        scheduler = self._client.scheduler
+        if self._cluster is None and scheduler is not None and self._client.status == "running":
+            with suppress(CommClosedError, DaskTimeoutError, OSError):
+                # Or each worker, and each that joins later, would keep a labeller for every backfill that ever was.
+                self._client.sync(scheduler.unregister_worker_plugin, name=self._plugin, callback_timeout=CLOSE_S)
         self._client.close()
         if self._cluster is not None:
             self._cluster.close()
@@ -231,8 +306,10 @@ def _started(cluster: str, workers: int, slurm: SlurmSettings) -> Cluster | None
     if cluster == "local":
         return _local(workers)
     if cluster == "slurm":
-        return _slurm(slurm)
-    if "://" in cluster:
+        from auroramon.executors.slurm import submitted
+
+        return submitted(slurm)
+    if _ADDRESS.fullmatch(cluster):
         return None
     raise ConfigError(f"{cluster!r} is no cluster: give --cluster tcp://HOST:8786, local or slurm")
 
@@ -247,30 +324,3 @@ def _local(workers: int) -> Cluster:
             dashboard_address="127.0.0.1:0",
             silence_logs=logging.ERROR,
         )
-
-
-def _slurm(settings: SlurmSettings) -> Cluster:
-    from dask_jobqueue.slurm import SLURMCluster
-
-    if settings.jobs < 1:
-        raise ConfigError("[cluster.slurm] jobs must be at least 1")
-    jobs = SLURMCluster(**job_options(settings))
-    jobs.scale(jobs=settings.jobs)
-    return jobs
-
-
-def job_options(settings: SlurmSettings) -> dict[str, Any]:
-    """Give dask-jobqueue's arguments for one job: one process for each of its cores."""
-    options: dict[str, Any] = {
-        "cores": settings.cores,
-        "processes": settings.cores,
-        "memory": settings.memory,
-        "walltime": settings.walltime,
-        "job_extra_directives": list(settings.directives),
-        "job_script_prologue": list(settings.prologue),
-        "dashboard_address": "127.0.0.1:0",
-    }
-    for name in ("queue", "account", "interface"):
-        if value := getattr(settings, name):
-            options[name] = value
-    return options

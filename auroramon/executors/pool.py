@@ -24,6 +24,8 @@ from auroramon.types import FileOutcome, FileStat
 IN_HAND_PER_WORKER = 2
 """Batches given to each worker: one in work, one waiting, so that no worker idles and memory stays bounded."""
 
+TICK_S = 1.0  # between signs of life while no batch comes back
+
 _label_files: LabelFiles | None = None
 
 
@@ -146,7 +148,9 @@ class PoolExecutor:
                 in_hand[future] = _InHand(batch, pool)
             if not in_hand:
                 return
-            done, _ = wait(in_hand, return_when=FIRST_COMPLETED)
+            done, _ = wait(in_hand, timeout=TICK_S, return_when=FIRST_COMPLETED)
+            if not done:
+                yield ()
             for future in done:
                 yield self._outcomes(future, in_hand.pop(future))
 

@@ -16,8 +16,11 @@ from auroramon.assemble import LabellerRecipe, send
 from auroramon.config import Settings, SlurmSettings
 from auroramon.errors import AuroramonError, ConfigError
 from auroramon.ports import LabelFiles
+from auroramon.store.registry import process_is_alive
 from auroramon.types import FileOutcome, FileStat, Outcome
 from tests.clusters import DaskCluster, running_cluster
+from tests.conftest import ROOT
+from tests.daemon import wait_until
 from tests.tiny import write_tiny_bundle
 
 SLURM = SlurmSettings()
@@ -56,7 +59,7 @@ def test_a_worker_that_dies_costs_nothing_but_its_batches_being_done_again(tmp_p
     with running_cluster(tmp_path, 2) as cluster:
         executor = DaskExecutor(cluster.address, make_slow, 1, SLURM)
         found: list[Sequence[FileOutcome]] = []
-        for outcomes in executor.run(batches(60), threading.Event()):
+        for outcomes in filter(None, executor.run(batches(60), threading.Event())):
             found.append(outcomes)
             if len(found) == 10:
                 cluster.workers[0].kill()
@@ -100,7 +103,7 @@ def test_a_million_files_never_are_a_million_tasks(dask_cluster: DaskCluster) ->
     stop = threading.Event()
     executor = DaskExecutor(dask_cluster.address, make_slow, 1, SLURM)
     most = given = 0
-    for _ in executor.run(endless(), stop):
+    for _ in filter(None, executor.run(endless(), stop)):
         given += 1
         most = max(most, taken - given + 1)
         if given == 20:
@@ -128,27 +131,144 @@ def test_a_worker_with_other_versions_is_refused_by_name() -> None:
         plugin.setup(Here())  # type: ignore[arg-type]
 
 
-def test_no_scheduler_is_one_sentence() -> None:
+@pytest.mark.parametrize("address", ["everywhere", "tcp://", "tcp://host", "host:8786", "foo://host:8786", ""])
+def test_no_scheduler_is_one_sentence(address: str) -> None:
     from auroramon.executors.dask import DaskExecutor
 
-    with pytest.raises(ConfigError, match="'everywhere' is no cluster: give --cluster tcp://"):
-        DaskExecutor("everywhere", make_slow, 1, SLURM)
-    with pytest.raises(ConfigError, match=r"\[cluster.slurm\] jobs must be at least 1"):
-        DaskExecutor("slurm", make_slow, 1, SLURM)
+    with pytest.raises(ConfigError, match=f"'{address}' is no cluster: give --cluster tcp://"):
+        DaskExecutor(address, make_slow, 1, SLURM)
+
+
+def make_where(mark: str) -> LabelFiles:
+    """Stand for a labeller that only the processes which see this environment can make."""
+    if mark not in os.environ:
+        raise ConfigError("the mask of camera a is not there")
+    return slow
+
+
+def test_a_worker_that_joins_late_and_cannot_label_is_sent_away_and_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Dask itself only writes that into the worker's log, and gives it batches all the same."""
+    from auroramon.executors.dask import DaskExecutor
+
+    with running_cluster(tmp_path, 1, MASKED="1") as cluster:
+        executor = DaskExecutor(cluster.address, partial(make_where, "MASKED"), 1, SLURM)
+        found = []
+        for outcomes in filter(None, executor.run(batches(60), threading.Event())):
+            found.append(outcomes)
+            if len(found) == 5:
+                cluster.add_worker()  # without that environment
+            if len(found) == 50:
+                wait_until(lambda: cluster.count() == 1, "it is gone")
+        executor.close()
+    done = done_by(iter(found))
+    assert {word for word, _ in done.values()} == {Outcome.LABELLED}
+    assert len(done) == 60
+    assert caplog.text.count("sent away: the mask of camera a is not there") == 1
+
+
+def test_jobs_whose_workers_cannot_label_end_the_command_with_the_reason(tmp_path: Path) -> None:
+    """All workers of SLURM's jobs join late."""
+    from auroramon.executors.dask import DaskExecutor
+
+    with running_cluster(tmp_path, 0) as cluster:
+        executor = DaskExecutor(cluster.address, partial(make_none, "the model is damaged"), 1, SLURM)
+        cluster.add_worker()
+        with pytest.raises(AuroramonError, match="the workers cannot start: the model is damaged"):
+            list(executor.run(batches(10), threading.Event()))
+        executor.close()
+
+
+def test_the_workers_of_a_lasting_cluster_keep_no_labeller(dask_cluster: DaskCluster) -> None:
+    from distributed import Client
+
+    from auroramon.executors.dask import DaskExecutor
+
+    for _ in range(2):
+        executor = DaskExecutor(dask_cluster.address, make_slow, 1, SLURM)
+        assert len(list(filter(None, executor.run(batches(2), threading.Event())))) == 2
+        executor.close()
+    with Client(dask_cluster.address, set_as_default=False) as client:
+        kept = client.run(lambda dask_worker: [name for name in dask_worker.plugins if name.startswith("auroramon")])
+    assert set(map(tuple, kept.values())) == {()}
+
+
+SBATCH = """#!/bin/sh
+[ -z "$REFUSE" ] || { echo "sbatch: error: $REFUSE" >&2; exit 1; }
+cp "$1" "job.$$"
+setsid sh "job.$$" >"log.$$" 2>&1 &
+echo "Submitted batch job $!"
+"""
+
+
+@pytest.fixture
+def sbatch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What SLURM looks like from outside: jobs run at once, on this machine."""
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for name, text in {"sbatch": SBATCH, "scancel": '#!/bin/sh\nkill -- -"$1"\n'}.items():
+        (programs / name).write_text(text)
+        (programs / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.chdir(tmp_path)  # Dask's jobs write there
+    return programs
+
+
+def test_jobs_of_slurm_label_and_are_cancelled_at_the_end(sbatch: Path) -> None:
+    from auroramon.executors.dask import DaskExecutor
+
+    settings = SlurmSettings(jobs=2, cores=1, memory="1GB", interface="lo")
+    executor = DaskExecutor("slurm", make_slow, 1, settings)
+    try:
+        done = done_by(executor.run(batches(100), threading.Event()))
+    finally:
+        executor.close()
+    assert len(done) == 100
+    assert {word for word, _ in done.values()} == {Outcome.LABELLED}
+    workers = {int(pid) for _, pid in done.values()}
+    wait_until(lambda: not any(process_is_alive(pid) for pid in workers), "no worker is left")
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({}, r"\[cluster.slurm\] jobs must be at least 1"),
+        ({"jobs": 2, "interface": "lo"}, "sbatch refuses .*: sbatch: error: no such partition"),
+        ({"jobs": 1, "memory": "much"}, r"\[cluster.slurm\] cannot be used: .*much"),
+        ({"jobs": 1, "interface": "ib9"}, r"\[cluster.slurm\] cannot be used: .*ib9"),
+    ],
+)
+def test_jobs_that_slurm_cannot_take_are_one_sentence(
+    settings: dict[str, object], said: str, sbatch: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from auroramon.executors.dask import DaskExecutor
+
+    monkeypatch.setenv("REFUSE", "no such partition")
+    with pytest.raises(ConfigError, match=said):
+        DaskExecutor("slurm", make_slow, 1, SlurmSettings.model_validate(settings))
+
+
+def test_a_machine_without_slurm_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    from auroramon.executors.dask import DaskExecutor
+
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(ConfigError, match="there is no sbatch on this machine"):
+        DaskExecutor("slurm", make_slow, 1, SlurmSettings(jobs=1))
 
 
 def test_slurm_gets_the_job_that_the_configuration_describes() -> None:
-    from dask_jobqueue.slurm import SLURMJob
+    from dask_jobqueue.slurm import SLURMCluster
 
-    from auroramon.executors.dask import job_options
+    from auroramon.executors.slurm import job_options
 
     settings = SlurmSettings(
-        jobs=3, queue="short", account="aurora", cores=8, memory="16GB", walltime="01:30:00",
+        jobs=3, interface="lo", queue="short", account="aurora", cores=8, memory="16GB", walltime="01:30:00",
         directives=("--constraint=avx2",), prologue=("module load python",),
     )  # fmt: skip
-    options = job_options(settings)
-    del options["dashboard_address"]  # of the scheduler, which runs here
-    script = SLURMJob("tcp://10.0.0.1:8786", name="one", **options).job_script()
+    with SLURMCluster(**job_options(settings)) as jobs:
+        script = jobs.job_script()
     for line in ("#SBATCH -p short", "#SBATCH -A aurora", "#SBATCH --cpus-per-task=8", "#SBATCH --mem=15G",
                  "#SBATCH -t 01:30:00", "#SBATCH --constraint=avx2", "module load python"):  # fmt: skip
         assert line in script.splitlines()
@@ -187,7 +307,7 @@ def test_a_cluster_that_has_lost_every_worker_says_so_and_can_be_stopped(
 
         killer = threading.Thread(target=stop_when_told)
         with caplog.at_level("INFO"):
-            for _ in executor.run(batches(1000), stop):
+            for _ in filter(None, executor.run(batches(1000), stop)):
                 given += 1
                 if given == 5:
                     killer.start()
@@ -214,7 +334,7 @@ def test_a_cluster_that_has_lost_every_worker_goes_on_with_the_next_one(
         found: list[Sequence[FileOutcome]] = []
         replacer = threading.Thread(target=replace)
         with caplog.at_level("INFO"):
-            for outcomes in executor.run(batches(30), threading.Event()):
+            for outcomes in filter(None, executor.run(batches(30), threading.Event())):
                 found.append(outcomes)
                 if len(found) == 5:
                     replacer.start()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 import pytest
@@ -47,15 +48,15 @@ def executor(request: pytest.FixtureRequest) -> Iterator[Executor]:
     made.close()
 
 
-def _made(kind: str, request: pytest.FixtureRequest) -> Executor:
+def _made(kind: str, request: pytest.FixtureRequest, make_labeller: Callable[[], LabelFiles] = make_echo) -> Executor:
     if kind == "inline":
-        return InlineExecutor(echo)
+        return InlineExecutor(make_labeller())
     if kind == "pool":
-        return PoolExecutor(make_echo, workers=2)
+        return PoolExecutor(make_labeller, workers=2)
     address: str = request.getfixturevalue("dask_cluster").address
     from auroramon.executors.dask import DaskExecutor
 
-    return DaskExecutor(address, make_echo, workers=1, slurm=SlurmSettings())
+    return DaskExecutor(address, make_labeller, workers=1, slurm=SlurmSettings())
 
 
 def words(outcomes: Sequence[Sequence[FileOutcome]]) -> dict[str, Outcome]:
@@ -86,8 +87,8 @@ def test_batches_are_taken_only_as_they_are_worked_on(executor: Executor) -> Non
 
     stop = threading.Event()
     given = 0
-    for _ in executor.run(endless(), stop):
-        given += 1
+    for outcomes in executor.run(endless(), stop):
+        given += bool(outcomes)
         if given == 5:
             stop.set()
     assert given == taken  # what was taken came back
@@ -128,6 +129,26 @@ def hang(files: Sequence[FileStat]) -> list[FileOutcome]:
     if files[0].path == "endless":
         threading.Event().wait()
     return echo(files)
+
+
+def pause(files: Sequence[FileStat]) -> list[FileOutcome]:
+    time.sleep(2.5)
+    return echo(files)
+
+
+def make_pause() -> LabelFiles:
+    return pause
+
+
+@pytest.mark.parametrize("kind", ["pool", "dask"])
+def test_signs_of_life_come_while_a_batch_takes_long(kind: str, request: pytest.FixtureRequest) -> None:
+    executor = _made(kind, request, make_pause)
+    try:
+        came = [len(outcomes) for outcomes in executor.run([batch("long")], threading.Event())]
+    finally:
+        executor.close()
+    assert came[-1] == 1
+    assert set(came[:-1]) == {0}
 
 
 def make_hang() -> LabelFiles:
