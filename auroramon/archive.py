@@ -15,17 +15,12 @@ from auroramon.errors import AuroramonError
 from auroramon.places import is_remote, out_of_reach, place
 from auroramon.ports import StopFlag
 from auroramon.readers import read_frames, suffixes
-from auroramon.sources.arrivals import ArrivalRule, Problem, Report, printable
+from auroramon.sources.arrivals import ArrivalRule, Problem, Report, printable, unstorable
 from auroramon.sources.remote import look_remote, walk_remote
 from auroramon.sources.walk import Memory, named_file, walk
 from auroramon.sources.watch import Ownership, WatchedFolder, root_of
 from auroramon.times import time_of
 from auroramon.types import FileStat, RawFrame
-
-AHEAD = 200_000
-"""Files listed ahead of the work: 60 MB, and the whole of most archives, so that the time left is known early."""
-
-LEAVE_S = 5.0
 
 NOTHING = np.zeros((0, 0), dtype=np.uint8)
 
@@ -116,6 +111,9 @@ class Archive:
         return walk(path, everything, stop=stop, report=self.report, since=since, until=until, memory=memory)
 
     def _named(self, name: str) -> FileStat | None:
+        if problem := unstorable(name):
+            self.report(problem)
+            return None
         if is_remote(name):
             return look_remote(name, self.report)
         return named_file(name, "", self.report)

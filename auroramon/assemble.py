@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import atexit
 import shutil
 import tempfile
+import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -55,22 +55,28 @@ class SentRecipe:
 
     def __call__(self) -> Labeller:
         folder = Path(tempfile.mkdtemp(prefix="auroramon-model-"))
-        atexit.register(shutil.rmtree, folder, ignore_errors=True)
         for name, content in self.files.items():
             (folder / name).write_bytes(content)
         settings = self.recipe.settings
         model = settings.model.model_copy(update={"path": folder})
-        labeller = make_labeller(settings.model_copy(update={"model": model}), self.recipe.threads)
+        try:
+            labeller = make_labeller(settings.model_copy(update={"model": model}), self.recipe.threads)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        weakref.finalize(labeller, shutil.rmtree, folder, ignore_errors=True)
         if labeller.bundle.digest != self.digest:
             raise BundleError(f"the model that arrived here is {labeller.bundle.digest[:12]}, not {self.digest[:12]}")
         return labeller
 
 
 def send(recipe: LabellerRecipe) -> SentRecipe:
-    """Give the recipe together with its model."""
+    """Give the recipe together with its model, and without what is none of the workers' business: passwords."""
     bundle = bundle_of(recipe.settings)
     files = {name: (bundle.folder / name).read_bytes() for name in (DESCRIPTION, *bundle.files)}
-    return SentRecipe(recipe, files, bundle.digest)
+    needed = {name: getattr(recipe.settings, name) for name in ("camera", "model", "paths")}
+    settings = Settings.model_construct(**needed)  # not by its name: that would read this machine's environment
+    return SentRecipe(LabellerRecipe(settings, recipe.threads), files, bundle.digest)
 
 
 def make_labeller(

@@ -142,7 +142,7 @@ def _worker_count(text: str) -> int:
 
     if text == "auto":
         return available_cores()
-    if text.isdigit() and int(text) > 0:
+    if text.isdecimal() and int(text) > 0:
         return int(text)
     raise click.BadParameter(f"{text!r} is neither a number of processes nor auto", param_hint="--workers")
 

@@ -95,7 +95,12 @@ def look(path: str, camera: str = "") -> FileStat | None:
 
 
 def unstorable(path: str) -> Problem | None:
-    """Say what is wrong with a name whose bytes are no UTF-8: no database and no JSON can hold it."""
+    """Say what is wrong with a name that no database can hold: its bytes are no UTF-8, or it is none."""
+    if "\0" in path:
+        shown = f"{path[:60]!r}"
+        return Problem(
+            shown, f"{shown}... holds a zero byte: a list has one name on each line (find -print, not -print0)"
+        )
     if path.isascii():
         return None
     try:

@@ -254,5 +254,10 @@ def named_file(path: str, camera: str, report: Report) -> FileStat | None:
     found = offerable(path, camera, report)
     if found is None and unstorable(path) is None:
         shown = printable(path)
-        report(Problem(shown, f"{shown}: there is no such file or folder; check the path"))
+        what = "there is no such file or folder; check the path"
+        if os.path.isdir(path):  # noqa: PTH112 - as in `walk`
+            what = "is a folder: name the files in it, or give it as a PATH"
+        elif os.path.exists(path):  # noqa: PTH110 - as in `walk`
+            what = "is no regular file, and cannot be read as frames"
+        report(Problem(shown, f"{shown}: {what}"))
     return found

@@ -258,8 +258,13 @@ def claim_offered(
     return Claimed(
         fresh=tuple(file for path, file in latest.items() if path in fresh),
         suspects=tuple(file for path, file in latest.items() if path in suspects),
-        known=sum(row.state != PENDING for row in rows.values()) - len(again),
+        known=_known(rows, run) - len(again) + len(offered) - len(latest),
     )
+
+
+def _known(rows: Mapping[str, FileRow], run: int) -> int:
+    """Count the files that are done, or that this run was given before."""
+    return sum(row.state != PENDING or row.claimed_by == run for row in rows.values())
 
 
 def unlabelled(conn: Connection, file_ids: Sequence[int], model: int) -> list[int]:

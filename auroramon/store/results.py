@@ -56,7 +56,7 @@ class Claimed:
 
     fresh: tuple[FileStat, ...]
     suspects: tuple[FileStat, ...]  # a worker died with these in hand before: each alone, in a process of its own
-    known: int  # files that are done; those in other hands or not yet due are in none of the three
+    known: int  # done, or named before: in this offer, or to this run; those in others' hands or not due are in none
 
 
 @dataclass(frozen=True, slots=True)

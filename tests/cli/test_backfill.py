@@ -140,6 +140,8 @@ def test_wrong_usage_is_exit_code_2(tiny: Path, tmp_path: Path) -> None:
         ["backfill"],
         ["backfill", "/no/such/folder", "-c", str(config)],
         ["backfill", ".", "--workers", "x"],
+        ["backfill", ".", "--workers", "²"],
+        ["backfill", ".", "--workers", "0"],
     ):
         done = run(*words, check=False)
         assert done.returncode == 2, done.stderr

@@ -58,6 +58,39 @@ def test_a_list_keeps_the_camera_of_the_folder_and_the_span(tiny: Path, tmp_path
     assert [values[0] for values in said.values()] == ["test"]
 
 
+def test_a_file_that_is_named_twice_is_counted_once_as_known_and_nothing_is_left(
+    tiny: Path, archive: Path, tmp_path: Path
+) -> None:
+    config = write_config(tmp_path, tiny)
+    files = sorted(map(str, archive.rglob("*.png")))
+    names = tmp_path / "names.txt"
+    names.write_text("\n".join([files[0], files[0], *files * 40]))  # in one batch, and in a later one
+    words = ("backfill", archive, files[0], "--from-list", names, "-c", config, "--json")
+    first = json.loads(run(*words).stdout)
+    assert (first["listed"], first["labelled"], first["left"]) == (5 + 1 + 2 + 160, 5, 0)
+    assert first["known"] == first["listed"] - 5
+    assert json.loads(run(*words).stdout)["known"] == first["listed"]
+
+
+def test_a_list_of_wrong_names_says_of_each_what_is_wrong(tiny: Path, archive: Path, tmp_path: Path) -> None:
+    good = min(archive.rglob("*.png"))
+    os.mkfifo(tmp_path / "pipe.png")
+    names = f"{archive}\n{tmp_path}/pipe.png\n{good}\0{good}\0\ns3://b/\udc80.png\n{archive}/\udcff.png\n{good}\n"
+    done = subprocess.run(
+        (*AURORAMON, "backfill", "--from-list", "-", "-c", str(write_config(tmp_path, tiny)), "--json"),
+        input=names.encode(errors="surrogateescape"), capture_output=True, timeout=120, check=False,
+    )  # fmt: skip
+    log = done.stderr.decode()
+    assert "Traceback" not in log
+    assert f"{archive}: is a folder: name the files in it" in log
+    assert "pipe.png: is no regular file" in log
+    assert "holds a zero byte: a list has one name on each line (find -print, not -print0)" in log
+    assert log.count("is not valid UTF-8") == 2
+    assert "5 files or folders could not be looked at" in log
+    assert done.returncode == 1
+    assert json.loads(done.stdout)["labelled"] == 1
+
+
 def test_nothing_named_is_a_mistake_of_the_call(tiny: Path, tmp_path: Path) -> None:
     done = run("backfill", "-c", write_config(tmp_path, tiny), check=False)
     assert done.returncode == 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import signal
 import threading
 import time
@@ -152,19 +153,20 @@ def test_a_worker_that_joins_late_and_cannot_label_is_sent_away_and_told(
     """Dask itself only writes that into the worker's log, and gives it batches all the same."""
     from auroramon.executors.dask import DaskExecutor
 
+    stop = threading.Event()
     with running_cluster(tmp_path, 1, MASKED="1") as cluster:
         executor = DaskExecutor(cluster.address, partial(make_where, "MASKED"), 1, SLURM)
         found = []
-        for outcomes in filter(None, executor.run(batches(60), threading.Event())):
+        for outcomes in filter(None, executor.run(batches(100_000), stop)):
             found.append(outcomes)
             if len(found) == 5:
                 cluster.add_worker()  # without that environment
-            if len(found) == 50:
-                wait_until(lambda: cluster.count() == 1, "it is gone")
+            if "sent away" in caplog.text:
+                stop.set()
+        wait_until(lambda: cluster.count() == 1, "it is gone")
         executor.close()
-    done = done_by(iter(found))
-    assert {word for word, _ in done.values()} == {Outcome.LABELLED}
-    assert len(done) == 60
+    assert {word for word, _ in done_by(iter(found)).values()} == {Outcome.LABELLED}
+    assert sorted(done_by(iter(found)), key=int) == [str(number) for number in range(len(found))]
     assert caplog.text.count("sent away: the mask of camera a is not there") == 1
 
 
@@ -279,13 +281,34 @@ def test_slurm_gets_the_job_that_the_configuration_describes() -> None:
 def test_the_model_travels_with_the_work_and_is_verified(tmp_path: Path) -> None:
     bundle = write_tiny_bundle(tmp_path / "tiny")
     settings = Settings.model_validate({"model": {"path": bundle.folder}})
-    sent = send(LabellerRecipe(settings, 1))
+    sent = pickle.loads(pickle.dumps(send(LabellerRecipe(settings, 1))))  # noqa: S301  our own
     for file in bundle.folder.iterdir():
         file.unlink()  # as on a machine that does not have it
-    assert sent().bundle.digest == bundle.digest
+    labeller = sent()
+    assert labeller.bundle.digest == bundle.digest
+    place = labeller.bundle.folder
+    assert place.is_dir()
+    del labeller
+    assert not place.exists()  # a worker that lives on keeps no copy
     spoilt = type(sent)(sent.recipe, {**sent.files, "embedder.onnx": b"something else"}, sent.digest)
     with pytest.raises(AuroramonError, match=r"embedder\.onnx"):
         spoilt()
+
+
+def test_no_password_travels_with_the_work(tmp_path: Path) -> None:
+    bundle = write_tiny_bundle(tmp_path / "tiny")
+    settings = Settings.model_validate(
+        {
+            "model": {"path": bundle.folder, "precision": "float32"},
+            "camera": [{"name": "kiruna", "cadence_s": 3}],
+            "database": {"url": "postgresql://auroramon:secret1@host/auroramon"},
+            "events": {"mqtt": "mqtts://user:secret2@broker/auroramon", "webhook": "https://host/secret3"},
+        }
+    )
+    sent = send(LabellerRecipe(settings, 1))
+    assert b"secret" not in pickle.dumps(sent)
+    assert b"kiruna" in pickle.dumps(sent)
+    assert [camera.name for camera in sent().cameras.configured] == ["kiruna"]
 
 
 def test_a_cluster_that_has_lost_every_worker_says_so_and_can_be_stopped(
