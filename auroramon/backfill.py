@@ -185,7 +185,8 @@ class Backfill:
             time.sleep(BUSY_S)
             done = self._coordinator.commit(())
             if stop.is_set() and done is None:
-                log.error("stopped while the database was away: %d files will be labelled again", len(outcomes))
+                if outcomes:
+                    log.error("stopped while the database was away: %d files will be labelled again", len(outcomes))
                 return
         self._live()
         self.account.frames += len(done.records)

@@ -33,6 +33,14 @@ from auroramon.store.codes import Codes
 from auroramon.store.place import obstacle, pending_restore
 
 _WRITER_LOCK = 0x6175726F  # "auro"
+_IDLE_MS = 120_000  # a writer that does nothing for so long, stopped or frozen, loses its turn: others wait for it
+_TAKE_TURN = (
+    f"SELECT set_config('idle_in_transaction_session_timeout', '{_IDLE_MS}', true), "
+    f"pg_advisory_xact_lock({_WRITER_LOCK})"
+)
+_KEEPALIVE = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
+"""After a minute without an answer the other machine is gone, on both sides: by the defaults of Linux a writer whose
+machine lost its power would have its turn for two hours more."""
 _NOT_ALLOWED = "42501"  # PostgreSQL's insufficient_privilege
 WAL_WAIT_S = 30.0  # as long as a writer waits for another
 MALFORMED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
@@ -83,7 +91,7 @@ class Database:
             transaction = conn.begin()
             try:
                 if not self.sqlite:
-                    conn.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_WRITER_LOCK})")
+                    conn.exec_driver_sql(_TAKE_TURN)
                 yield conn
                 transaction.commit()
             except BaseException:
@@ -271,7 +279,9 @@ def read_file(path: Path, busy_timeout_s: float = 30.0) -> Database:
 def _connect_postgresql(url: URL, *, busy_timeout_s: float) -> Database:
     url = url.set(drivername="postgresql+psycopg")
     try:
-        engine = create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": 10})
+        wanted = {"connect_timeout": 10, "tcp_user_timeout": 60_000, **_KEEPALIVE}
+        given = {name: value for name, value in wanted.items() if name not in url.query}  # the URL's own words win
+        engine = create_engine(url, pool_pre_ping=True, connect_args=given)
     except ModuleNotFoundError as error:
         raise MissingPartError("PostgreSQL needs its driver: pip install 'auroramon[postgres]'") from error
 
@@ -279,6 +289,8 @@ def _connect_postgresql(url: URL, *, busy_timeout_s: float) -> Database:
     def prepare(connection: Any, _: Any) -> None:
         connection.execute(f"SET lock_timeout = {int(busy_timeout_s * 1000)}")
         connection.execute("SET timezone = 'UTC'")
+        for name, value in _KEEPALIVE.items():
+            connection.execute(f"SET tcp_{name} = {value}")
         connection.execute("SET jit = off")  # compiling the occurrence views takes 60 times as long as running them
         connection.commit()
 

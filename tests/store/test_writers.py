@@ -6,7 +6,10 @@ import subprocess
 import sys
 from datetime import timedelta
 
-from auroramon.store import open_store
+import pytest
+
+from auroramon.errors import StoreBusyError
+from auroramon.store import Store, open_store
 from auroramon.store.reviews import NewReview
 from tests.store.committer import FRAMES, files
 from tests.store.conftest import new_postgres_database
@@ -50,3 +53,33 @@ def test_four_writers_and_a_person_end_as_one_writer_would(postgres_server: str)
         query = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
         assert conn.exec_driver_sql(query).scalar_one() == 0
     store.close()
+
+
+def freeze(store: Store) -> None:
+    """Take the turn, and do nothing in it until another writer had its own."""
+    with store._db.writing() as conn:
+        assert conn.exec_driver_sql("SHOW idle_in_transaction_session_timeout").scalar_one() == "2min"
+        conn.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 200")  # sooner than that
+        assert store.register_model(model_row())  # by another connection
+
+
+def test_a_writer_that_is_frozen_in_its_turn_loses_it_and_the_next_one_writes(postgres_server: str) -> None:
+    store = open_store(new_postgres_database(postgres_server), busy_timeout_s=60)
+    try:
+        with pytest.raises(StoreBusyError, match="idle-in-transaction"):
+            freeze(store)
+        with store._db.reading() as conn:  # who only reads may take any time: `labels` into a pager
+            assert conn.exec_driver_sql("SHOW idle_in_transaction_session_timeout").scalar_one() == "0"
+    finally:
+        store.close()
+
+
+def test_the_server_gives_up_a_writer_whose_machine_is_gone_after_a_minute(postgres_server: str) -> None:
+    store = open_store(new_postgres_database(postgres_server))
+    try:
+        with store._db.writing() as conn:
+            query = "SELECT name, setting FROM pg_settings WHERE name LIKE 'tcp_keepalives_%%'"
+            said = {row.name.rpartition("_")[2]: int(row.setting) for row in conn.exec_driver_sql(query)}
+        assert said["idle"] + said["interval"] * said["count"] == 60
+    finally:
+        store.close()
