@@ -218,7 +218,8 @@ class Metrics:
             now, newest = clock(), datetime.fromtimestamp(self._newest.get(place.name, 0.0), UTC)
             if now <= newest:
                 return 0.0
-            if of != newest:
+            # Anew also after a clock that was wrong: of the years since 2000 the Sun would be sought for a minute.
+            if of != newest or not now - SILENCE <= until <= now:
                 of, until, seconds = newest, max(newest, now - SILENCE), 0.0
             if until < now:  # only what is new since the last scrape: a day of Sun positions would cost 5 ms
                 seconds += sum(dark_seconds(until, now, latitude, longitude, limit).values())

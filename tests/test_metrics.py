@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -59,6 +60,20 @@ def test_silence_counts_only_the_dark_and_is_known_after_a_restart(metrics: Metr
     assert 7 * 3600 < silent < 9.5 * 3600  # the Sun sank below -6 degrees around 14 UTC
     now = NOON - timedelta(hours=1)
     assert value(metrics, "camera_dark_silence_seconds", camera="kiruna") == 0  # the newest frame lies ahead
+
+
+@pytest.mark.parametrize("wrong", [datetime(2000, 1, 1, tzinfo=UTC), datetime(2099, 1, 1, tzinfo=UTC)])
+def test_a_clock_that_was_wrong_costs_no_scrape_and_hides_no_silence(metrics: Metrics, wrong: datetime) -> None:
+    now = wrong
+    metrics.show_cameras([KIRUNA], lambda: now)
+    assert value(metrics, "camera_dark_silence_seconds", camera="kiruna") is not None
+    now = NIGHT
+    begun = time.process_time()
+    first = value(metrics, "camera_dark_silence_seconds", camera="kiruna")
+    assert time.process_time() - begun < 1.0
+    now = NIGHT + timedelta(minutes=10)
+    assert value(metrics, "camera_dark_silence_seconds", camera="kiruna") == pytest.approx((first or 0) + 600, abs=1)
+    assert 15 * 3600 < (first or 0) < 20 * 3600
 
 
 def test_a_camera_without_a_position_shows_no_sun_and_one_without_any_frame_a_whole_night(metrics: Metrics) -> None:
