@@ -109,9 +109,9 @@ def week(start: datetime) -> list[Fault]:
         fault("another model in the configuration and SIGHUP", "hup", 4, "10:30", (), *_restarting()),
         *(
             fault("kill -9", "kill", 5, f"{clock}-{until}", (), _must("AuroramonTargetDown"), *_restarting())
-            for clock, until in (("03:00", "03:15"), ("03:25", "03:40"), ("03:50", "04:05"))
+            for clock, until in (("03:00", "03:15"), ("03:20", "03:35"), ("03:40", "03:55"))
         ),
-        fault("three starts in an hour", "none", 5, "03:50-04:05", (), _must("AuroramonRestarting", clears=70)),
+        fault("three starts in an hour", "none", 5, "03:40-03:55", (), _must("AuroramonRestarting", clears=70)),
         fault("SIGTERM", "term", 5, "12:00-12:15", (), _must("AuroramonTargetDown"), *_restarting()),
         fault(
             "the camera stops", "stop", 6, "02:00-03:40", nine,
