@@ -8,9 +8,22 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from auroramon.errors import ConfigError
 from train.runfile import FitTable
 
 HALF = {"bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+def device_of(wish: str) -> str:
+    """Give `cuda` or `cpu`, for `auto` whichever is there.
+
+    Raises:
+        ConfigError: CUDA is asked for, and there is none.
+    """
+    there = torch.cuda.is_available()
+    if wish == "cuda" and not there:
+        raise ConfigError("--device cuda: this PyTorch finds no CUDA card; take cpu, or a PyTorch with CUDA")
+    return wish if wish != "auto" else "cuda" if there else "cpu"
 
 
 class Stepper:

@@ -232,6 +232,9 @@ class _Training:
             losses.append(self._step(inputs, targets))
             count += len(targets)
             show(step + 1, steps)
+        if not math.isfinite(losses[-1]):
+            raise AuroramonError(f"{self.run.name}: the loss became {losses[-1]} in epoch {self.epoch + 1}, of which "
+                                 f"nothing is kept; a smaller fit.lr may help")  # fmt: skip
         self.epoch += 1
         return Epoch(self.epoch, float(np.mean(losses)), rate, count, time.perf_counter() - begun)
 

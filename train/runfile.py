@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, field_validator, model_validator
 
 from auroramon.errors import ConfigError
 from auroramon.preprocess import PreprocessSpec
@@ -92,6 +93,14 @@ class NetworkTable(_Table):
     width: int = Field(ge=2)  # D
     start: str = ""  # name of a run whose trained features are begun with; "": random weights
     frozen: bool = False  # whether they stay as they are, and only the last layer learns: a linear probe
+
+    @field_validator("backbone")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        width = re.fullmatch(r"slim18-([1-9]\d*)", name)
+        if name not in {"resnet18", "resnet50"} and (width is None or int(width[1]) % 8):
+            raise ValueError("there are resnet18, resnet50 and slim18-W, W a multiple of 8")
+        return name
 
 
 class TripletTable(_Table):

@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from train.arithmetic import Stepper
+from auroramon.errors import ConfigError
+from train.arithmetic import Stepper, device_of
 from train.runfile import FitTable, Run
 
 
@@ -52,3 +53,10 @@ def test_what_is_frozen_is_not_handed_to_the_optimiser(run: Run) -> None:
     assert sum(p.numel() for group in stepper.optimiser.param_groups for p in group["params"]) == 3
     stepper.set_rate(0.125)
     assert [group["lr"] for group in stepper.optimiser.param_groups] == [0.125]
+
+
+def test_a_card_that_is_not_there_is_no_silent_processor(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert device_of("auto") == device_of("cpu") == "cpu"
+    with pytest.raises(ConfigError, match="finds no CUDA card"):
+        device_of("cuda")

@@ -123,6 +123,12 @@ def test_a_training_that_was_begun_anew_and_killed_leaves_no_weights_of_the_one_
         load_embedder(tmp_path / "a", longer(run, 2), others)
 
 
+def test_a_training_that_runs_away_is_stopped(run: Run, frames: Path, tmp_path: Path) -> None:
+    with pytest.raises(AuroramonError, match=r"tiny-1: the loss became nan in epoch 1, .* a smaller fit\.lr may help"):
+        fit(tmp_path / "a", longer(run, 2, lr=1e12, warmup=0), read_split(frames, "train"), "cpu", lambda _: None)
+    assert not (tmp_path / "a" / "checkpoint.pt").exists()
+
+
 def test_a_damaged_checkpoint_is_named(run: Run, frames: Path, tmp_path: Path) -> None:
     train = read_split(frames, "train")
     fit(tmp_path / "a", longer(run, 1), train, "cpu", lambda _: None)

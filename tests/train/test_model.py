@@ -85,6 +85,7 @@ def test_a_run_becomes_a_bundle_that_serves(run_file: Path, run: Run, work: Path
     assert f"{100 * figures['accuracy']['value']:.1f} %" in (to / "MODEL_CARD.md").read_text()
     assert "| balanced accuracy |" in train("evaluate", run_file, to, "--work", work)
     assert "exists already" in refused("model", run_file, "--work", work, "--to", to)
+    assert "exists already: name another folder" in refused("export", run_file, "--work", work, "--to", to)
     assert "begins with random weights" in refused("restore", to, run_file, "--work", work)
     _another_run_begins_with(to, run_file, run, work)
 
@@ -111,6 +112,7 @@ def _another_run_begins_with(bundle: Path, run_file: Path, run: Run, work: Path)
     [
         ("epochs = 2", "epoch = 2", "fit.epoch: Extra inputs are not permitted"),
         ("epochs = 2", "epochs = 0", "fit.epochs"),
+        ("slim18-8", "slim18-12", "network.backbone: Value error, there are resnet18, resnet50 and slim18-W"),
         ("[data]", "[data", "is no TOML"),
         ('miner = "semihard"', 'miner = "lucky"', "loss.miner"),
     ],

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import click
 import numpy as np
-import torch
 
 from auroramon.bundle import FLOAT32, load_bundle
 from auroramon.errors import ConfigError
+from train.arithmetic import device_of
 from train.backbones import Embedder, build_embedder
 from train.before import check_before_fit
 from train.cards import as_json
@@ -132,7 +132,7 @@ def _simulate(run: Run, work: Path, processes: int) -> Path:
 
 
 def _fit(run: Run, work: Path, device: str) -> Embedder:
-    chosen = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+    chosen = device_of(device)
     folder = frames_of_run(run, work)
     frames = read_split(folder, "train")
     check_before_fit(work, run, folder)
@@ -154,6 +154,8 @@ def _trained(run: Run, work: Path, frames: Path) -> Embedder:
 
 
 def _export(run: Run, work: Path, to: Path) -> None:
+    if to.exists():  # before minutes of work
+        raise ConfigError(f"{to} exists already: name another folder by --to, or remove it")
     frames = frames_of_run(run, work)
     graphs = export_graphs(_trained(run, work, frames), run, frames, work / run.name, tell)
     bundle, figures = build_bundle(run, graphs, frames, to, tell)

@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import click
-import torch
 
 from auroramon.bundle import ModelBundle, load_bundle
 from auroramon.errors import ConfigError
+from train.arithmetic import device_of
 from train.cards import as_json
 from train.commands.options import DEVICE, WORK
 from train.commands.progress import bars, progress, tell
@@ -128,7 +128,7 @@ def _parts(run: Run, parts: tuple[int, ...]) -> Iterator[Run]:
 @contextmanager
 def bench_of(work: Path, device: str) -> Iterator[Bench]:
     """Give a bench that shows how far it is."""
-    chosen = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+    chosen = device_of(device)
 
     def said(run: Run, epoch: Epoch) -> None:
         click.echo(
