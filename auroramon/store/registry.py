@@ -71,9 +71,10 @@ def _is_dead(process: Process, heartbeat: float, own: Process, now: float, is_al
     """Say whether a run that has not ended never will.
 
     So it is with one of this host whose process is gone, or that has this process's own number (in a container every
-    run has the same), and with any that was silent too long.
+    run has the same), with any that was silent too long, and with one whose last sign of life lies in the future: the
+    clock was wrong when it gave that, or is now, as after a power cut where there is no battery for it.
     """
-    return now - heartbeat > SILENT_S or (
+    return abs(now - heartbeat) > SILENT_S or (
         process.host == own.host and (process.pid == own.pid or not is_alive(process.pid))
     )
 

@@ -122,6 +122,15 @@ def test_a_run_with_this_process_number_is_dead_as_in_a_container(station: Stati
     assert station.store.recover(after, NOW, is_alive=lambda pid: True) == 1
 
 
+def test_a_run_whose_last_sign_of_life_lies_in_the_future_is_dead(station: Station) -> None:
+    """A power cut, and a clock without a battery: until it is set the dead one seems to live, where its number does."""
+    dead = station.store.start_run("run", NOW, host="station", pid=1)
+    station.store.claim_files(dead, [stat("a.png")], NOW)
+    after = NOW - timedelta(hours=2)
+    here = station.store.start_run("run", after, host="station", pid=2)
+    assert station.store.recover(here, after, is_alive=lambda pid: True) == 1
+
+
 def test_a_run_elsewhere_is_dead_after_ten_silent_minutes_and_may_come_back(station: Station) -> None:
     file = stat("a.png")
     here = station.store.start_run("run", NOW, host="elsewhere", pid=1)
