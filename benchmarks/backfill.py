@@ -9,6 +9,10 @@ memory: storage is not part of the figure.
 Then once each: the paper's own network in the plain loop, the backfill with 1, 2 and 4 workers of the pool and of Dask,
 and into PostgreSQL.
 
+    python -m benchmarks.backfill --size 224
+
+measures the same network on larger inputs instead: what it would cost, not how it would label.
+
     python -m benchmarks.backfill --backend tensorrt --precisions fp16
 
 measures one backend alone instead, by the number of workers that decode, and says what limits it.
@@ -22,6 +26,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sqlite3
 import statistics
 import subprocess
@@ -33,7 +38,7 @@ from contextlib import closing
 from pathlib import Path
 
 from auroramon.assemble import available_cores
-from auroramon.bundle import choose_precision, default_bundle, load_bundle
+from auroramon.bundle import ModelBundle, choose_precision, default_bundle, load_bundle
 from auroramon.config import load_settings
 from auroramon.sources.arrivals import look
 from auroramon.types import FileStat
@@ -41,16 +46,18 @@ from benchmarks.feeding import Feeding
 from benchmarks.machine import load, machine
 from benchmarks.minutes import FRAMES, real_folder, write_archive
 from benchmarks.pace import Pace, children_s, run_backfill
+from benchmarks.sized import at_size
 from benchmarks.spread import WORKERS, Spread
 from benchmarks.stages import DISC, NAMES, stage_costs, write_config
 
+MODEL = "AURORAMON_MODEL__PATH"  # read by every command that is measured
 ALONE = 40  # minutes whose stages are measured alone
 
 
 def run_plain(archive: Path, database: Path, *more: str) -> Pace:
     """Run the loop that a user would write; `more` are further words of its command."""
     command = [
-        sys.executable, "-m", "benchmarks.plain_loop", str(archive), "--model", str(default_bundle()),
+        sys.executable, "-m", "benchmarks.plain_loop", str(archive), "--model", str(model().folder),
         "--database", str(database), "--disc", *map(str, DISC), *more,
     ]  # fmt: skip
     used, began = children_s(), time.perf_counter()
@@ -159,9 +166,14 @@ def some_files(archive: Path) -> list[FileStat]:
     return files[:: max(1, len(files) // ALONE)]
 
 
+def model() -> ModelBundle:
+    """Give the model that is measured: the shipped one, or that for another size."""
+    return load_bundle(Path(os.environ.get(MODEL) or default_bundle()))
+
+
 def in_use() -> str:
-    """Say which graph the shipped model runs by default, and why."""
-    bundle = load_bundle(default_bundle())
+    """Say which graph the model runs by default, and why."""
+    bundle = model()
     agreed = f", int8 agrees on {bundle.agreement.labels:.1%} of labels" if bundle.agreement else ", no int8 graph"
     return f"model: {bundle.name}, {choose_precision(bundle, 'auto')} in use{agreed}"
 
@@ -174,14 +186,19 @@ def main() -> None:
         "--precisions", nargs="+", choices=["float32", "fp16", "int8"], help="default: all the model has"
     )
     parser.add_argument("--backend", choices=["onnx", "onnx-cuda", "tensorrt"], help="measure this one, by workers")
+    parser.add_argument(
+        "--size", type=int, help="the same network for inputs of so many pixels: its labels mean nothing"
+    )
     parser.add_argument("--quick", action="store_true", help="a few minutes in one round: only to see that it runs")
     wanted = parser.parse_args()
     minutes, rounds = (2, 1) if wanted.quick else (wanted.minutes, wanted.rounds)
-    graphs = ["float32", "int8"] if load_bundle(default_bundle()).agreement else ["float32"]
-    precisions = wanted.precisions or (graphs[:1] if wanted.quick else graphs)
-    print(machine(), in_use(), f"before: {load()}", sep="\n")
     with tempfile.TemporaryDirectory() as name:
         scratch, archive = Path(name), Path(name) / "archive"
+        if wanted.size:
+            os.environ[MODEL] = str(at_size(model(), wanted.size, scratch / "model").folder)
+        graphs = ["float32", "int8"] if model().agreement else ["float32"]
+        precisions = wanted.precisions or (graphs[:1] if wanted.quick else graphs)
+        print(machine(), in_use(), f"before: {load()}", sep="\n")
         from_real = write_archive(archive, minutes, real_folder(), *([["arc"]] if wanted.quick else []))
         print(f"archive: {minutes} minutes of {FRAMES} frames, {from_real} vary real ones; {rounds} rounds, medians")
         if wanted.backend:

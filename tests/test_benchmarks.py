@@ -10,8 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from auroramon.backends.onnx import OnnxBackend
+from auroramon.bundle import check_golden, default_bundle, load_bundle
 from benchmarks.backends import Effort, Result, measured
 from benchmarks.runtimes import Case
+from benchmarks.sized import at_size
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -63,6 +66,13 @@ def test_backfill_on_one_backend_prints_what_limits_it() -> None:
     assert row[1] == "1"
     assert float(row[3]) > 0
     assert row[8] in {"decoding", "committing"}
+
+
+def test_the_network_for_another_size_is_one_that_workers_take(tmp_path: Path) -> None:
+    bundle = at_size(load_bundle(default_bundle()), 128, tmp_path / "larger")
+    assert bundle.preprocess.size == 128
+    for precision in ("float32", "int8"):
+        check_golden(bundle, OnnxBackend(bundle, precision, threads=1))
 
 
 def test_a_backfill_killed_twice_ends_with_every_label() -> None:
