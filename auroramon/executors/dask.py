@@ -178,6 +178,10 @@ class DaskExecutor:
         plugin = _LabellerPlugin(make_labeller, versions(), shielded=self._cluster is not None)
         try:
             self._client.get_versions(check=True)  # of Dask itself and what it speaks with
+            told: Any = self._client.get_versions(packages=["auroramon"])
+            for address, found in told["workers"].items():
+                if not found["packages"].get("auroramon"):
+                    raise ConfigError(f"worker {address} has no auroramon: install the same version everywhere")
             self._client.register_plugin(plugin, name=self._plugin)
         except (AuroramonError, ValueError, ImportError, RuntimeError, OSError) as error:
             raise AuroramonError(f"the workers cannot start: {error}") from error
@@ -278,7 +282,7 @@ class DaskExecutor:
     def close(self) -> None:
         scheduler = self._client.scheduler
         if self._cluster is None and scheduler is not None and self._client.status == "running":
-            with suppress(CommClosedError, DaskTimeoutError, OSError):
+            with suppress(CommClosedError, DaskTimeoutError, OSError, ValueError):  # ValueError: it never came so far
                 # Or each worker, and each that joins later, would keep a labeller for every backfill that ever was.
                 self._client.sync(scheduler.unregister_worker_plugin, name=self._plugin, callback_timeout=CLOSE_S)
         self._client.close()

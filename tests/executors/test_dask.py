@@ -170,6 +170,29 @@ def test_a_worker_that_joins_late_and_cannot_label_is_sent_away_and_told(
     assert caplog.text.count("sent away: the mask of camera a is not there") == 1
 
 
+NOT_INSTALLED = """
+import importlib.metadata, sys
+sys.modules["auroramon"] = None
+version = importlib.metadata.version
+def version_of_others(name):
+    if name == "auroramon":
+        raise importlib.metadata.PackageNotFoundError(name)
+    return version(name)
+importlib.metadata.version = version_of_others
+"""
+
+
+def test_a_worker_without_auroramon_is_named(tmp_path: Path) -> None:
+    from auroramon.executors.dask import DaskExecutor
+
+    (tmp_path / "sitecustomize.py").write_text(NOT_INSTALLED)
+    with (
+        running_cluster(tmp_path, 1, PYTHONPATH=str(tmp_path)) as cluster,
+        pytest.raises(AuroramonError, match=r"worker tcp://.* has no auroramon: install the same version everywhere"),
+    ):
+        DaskExecutor(cluster.address, make_slow, 1, SLURM)
+
+
 def test_jobs_whose_workers_cannot_label_end_the_command_with_the_reason(tmp_path: Path) -> None:
     """All workers of SLURM's jobs join late."""
     from auroramon.executors.dask import DaskExecutor
