@@ -6,9 +6,7 @@ diced. The result is kept beside the frames.
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +21,7 @@ from auroramon.types import LABELS
 from train.frames import FrameSet, grey_counts, read_index
 from train.runfile import SPLITS, DataTable, Run, Split
 from train.simulate import COLOUR_RULES, data_digest
+from train.workers import drawing_pool
 
 FILE = "conditions.npz"
 FEW = 200  # frames that are drawn sooner than another process is started
@@ -71,7 +70,7 @@ def _drawn_again(missing: list[_Again]) -> Iterator[None]:
     if sum(one.data.frames for one in missing) < FEW:
         yield from map(_draw_again, missing)
         return
-    with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as pool:
+    with drawing_pool(2) as pool:
         yield from pool.map(_draw_again, missing)
 
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import multiprocessing
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +18,7 @@ from auroramon.sim.scene import UNKNOWN_KINDS, draw, draw_unknown
 from auroramon.types import LABELS
 from train.frames import TARGETS, CameraFrames, grey_counts, is_written, read_index, write_camera, write_index
 from train.runfile import SPLITS, DataTable, Run
+from train.workers import drawing_pool
 
 NOTE = "frames.txt"
 """In a run's folder: the name of the cache folder that holds its frames."""
@@ -81,8 +80,7 @@ def simulate(work: Path, run: Run, processes: int, progress: Callable[[int, int]
         return folder
     plans = [plan for plan in _plans(folder, run.simulated) if not is_written(plan.folder)]
     progress(0, len(plans))
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, mp_context=context) as pool:
+    with drawing_pool(processes) as pool:
         for done, _ in enumerate(pool.map(_simulate_camera, plans), start=1):
             progress(done, len(plans))
     write_index(folder, describe(run))

@@ -6,12 +6,10 @@ without the real images. Every image is simulated; the tables are copied from th
 
 from __future__ import annotations
 
-import multiprocessing
 import shutil
 import struct
 import zlib
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
@@ -29,6 +27,7 @@ from auroramon.sim.scene import TRIES, VISIBLE, finish, measure, random_scene
 from auroramon.sim.sky import turned
 from auroramon.sim.station import Station, station
 from train.oath_layout import CLASSES, CROP, NOTE, PERMUTATIONS, PLAIN, TURNED, OathImage, read_classes, table_of
+from train.workers import drawing_pool
 
 STATIONS = 6
 STAY = 8  # runs that follow each other at one station, on average
@@ -88,7 +87,7 @@ def simulate_oath(
     if processes == 1:
         _count(map(_write_run, plans), len(plans), progress)
     else:
-        with ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn")) as pool:
+        with drawing_pool(processes) as pool:
             _count(pool.map(_write_run, plans), len(plans), progress)
     return len(images)
 

@@ -29,13 +29,18 @@ TICK_S = 1.0  # between signs of life while no batch comes back
 _label_files: LabelFiles | None = None
 
 
-def _start_worker(make_labeller: Callable[[], LabelFiles]) -> None:
-    """Prepare a worker process, which does not outlive its coordinator."""
-    global _label_files  # noqa: PLW0603  a pool's initializer has no other way to reach its tasks
+def end_with_parent() -> None:
+    """Let this process not outlive the one that started it, however that ends."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         sentinel = parent.sentinel
         threading.Thread(target=lambda: (wait_for_process([sentinel]), os._exit(1)), daemon=True).start()
+
+
+def _start_worker(make_labeller: Callable[[], LabelFiles]) -> None:
+    """Prepare a worker process, which does not outlive its coordinator."""
+    global _label_files  # noqa: PLW0603  a pool's initializer has no other way to reach its tasks
+    end_with_parent()
     _label_files = make_labeller()
 
 
