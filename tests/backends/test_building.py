@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 from auroramon.backends.child_build import build_command
+from auroramon.backends.engine import EngineShop
 from auroramon.backends.graph import EnginePrecision
 from auroramon.backends.runtime import no_progress
 from auroramon.backends.tensorrt import TensorRTRuntime
@@ -131,3 +133,17 @@ def test_the_build_beside_the_work_builds_the_engine_that_the_daemon_waits_for(
         "target": None,
         "config": Path(os.devnull),  # a broken ./auroramon.toml must not end the build
     }
+
+
+def test_a_build_beside_reads_no_configuration_of_the_folder_it_is_begun_in(
+    shop: EngineShop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wrong = tmp_path / "auroramon.toml"
+    wrong.write_text("no TOML at all")
+    monkeypatch.setenv("AURORAMON_CONFIG", str(wrong))
+    command = build_command(replace(shop, precision="int8", runtime=ProcessorRuntime("tensorrt")))
+    assert command[command.index("--precision") + 1] == "int8"
+    assert command[command.index("--library") + 1] == "tensorrt"
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+    assert "TOML" not in done.stderr
+    assert "tensorrt" in done.stderr or "NVIDIA" in done.stderr  # it came as far as the library, or as the card
