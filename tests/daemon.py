@@ -10,7 +10,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -33,14 +33,22 @@ def write_config(folder: Path, model: Path, *, url: str = "", listen: str = "", 
 
 
 @contextmanager
-def daemon(config: Path) -> Iterator[subprocess.Popen[bytes]]:
+def daemon(config: Path, environ: Mapping[str, str] | None = None) -> Iterator[subprocess.Popen[bytes]]:
     """Run the daemon; whatever the test did, no process is left."""
-    process = subprocess.Popen((*AURORAMON, "run", "-c", str(config)), stderr=subprocess.PIPE)
+    process = subprocess.Popen((*AURORAMON, "run", "-c", str(config)), stderr=subprocess.PIPE, env=environ)
     try:
         yield process
     finally:
         process.kill()
         process.communicate()
+
+
+def started(process: subprocess.Popen[bytes]) -> str:
+    """Read the log until the daemon says where its pages are, and give their address."""
+    for line in process.stderr or ():
+        if b"watching" in line:
+            return line.decode().split("http://")[1].split("/", maxsplit=1)[0]
+    raise AssertionError("the daemon ended before it watched anything")
 
 
 def stop(process: subprocess.Popen[bytes]) -> str:

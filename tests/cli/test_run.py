@@ -17,7 +17,19 @@ import pytest
 
 from auroramon.store.results import FileAccount
 from tests.conftest import missing
-from tests.daemon import AURORAMON, account, daemon, get, labels, run, settled, stop, wait_until, write_config
+from tests.daemon import (
+    AURORAMON,
+    account,
+    daemon,
+    get,
+    labels,
+    run,
+    settled,
+    started,
+    stop,
+    wait_until,
+    write_config,
+)
 from tests.skies import stack, write_png
 from tests.tiny import write_tiny_bundle
 
@@ -25,18 +37,6 @@ from tests.tiny import write_tiny_bundle
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_tiny_bundle(tmp_path_factory.mktemp("model") / "tiny").folder
-
-
-def address(log_line: str) -> str:
-    return log_line.split("http://")[1].split("/", maxsplit=1)[0]
-
-
-def started(process) -> str:  # type: ignore[no-untyped-def]
-    """Read the log until the daemon says where its pages are."""
-    for line in process.stderr:
-        if b"watching" in line:
-            return address(line.decode())
-    raise AssertionError("the daemon ended before it watched anything")
 
 
 def test_frames_are_labelled_counted_and_shown_until_sigterm(tiny: Path, tmp_path: Path) -> None:
