@@ -207,7 +207,8 @@ def _on_engine(chosen: Usable, wish: Wish, onnx: Callable[[], Backend], begin_bu
             chosen.shop.discard(ready, error)
             ready = Unready(str(error), final=False)
     if ready.final or not patient:
-        raise EngineError(ready.why + ("" if ready.final else "; `auroramon engine build` builds and tries it"))
+        by_hand = f"; `auroramon engine build --precision {chosen.shop.precision}` builds and tries it"
+        raise EngineError(ready.why + ("" if ready.final else by_hand))
     if wish.patience == "beside":
         log.info("%s", ready.why)
         return SwitchingBackend(partial(_opened, chosen), onnx, begin_build(chosen.shop))

@@ -59,7 +59,12 @@ class SwitchingBackend:
         self._lost = False  # on ONNX because the engine or the card failed, until the next start
         self.told: Callable[[], None] = lambda: None
         """Called after each switch, in the thread that labels."""
-        self._now = instead() if build is not None and instead is not None else engine()
+        try:
+            self._now = instead() if build is not None and instead is not None else engine()
+        except BaseException:
+            if build is not None:
+                build.close()
+            raise
 
     @property
     def name(self) -> str:

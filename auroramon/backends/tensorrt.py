@@ -17,7 +17,7 @@ from auroramon.backends import cuda
 from auroramon.backends.progress import monitor
 from auroramon.backends.runtime import LIVE, MOST, USUAL, Card, Compiled, Library, Progress, words
 from auroramon.backends.tensorrt_engine import TensorRTEngine
-from auroramon.errors import EngineError, MissingPartError, NoCardError, UnloadableError
+from auroramon.errors import EngineError, MissingPartError, UnloadableError, UnusableCardError
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +30,8 @@ def open_runtime(library: Library) -> TensorRTRuntime:
     Raises:
         MissingPartError: it is not installed.
     """
-    if importlib.util.find_spec(library) is None:
+    found = importlib.util.find_spec(library)
+    if found is None or found.origin is None:  # a mere folder of that name, such as pip leaves behind, is no module
         raise MissingPartError(f"the module {library} is not installed (pip install '{_extra(library)}')")
     return TensorRTRuntime(library)
 
@@ -68,8 +69,8 @@ class TensorRTRuntime:
         """
         try:
             return cuda.first_card()
-        except MissingPartError as error:
-            raise NoCardError(str(error)) from error
+        except MissingPartError as error:  # the driver is there, and this library, which a GPU was meant to run
+            raise UnusableCardError(str(error)) from error
 
     def targets(self, card: Card | None) -> tuple[str, ...]:
         """Give the compute capabilities that can be built for; TensorRT needs the card, TensorRT for RTX does not."""
@@ -102,7 +103,7 @@ class TensorRTRuntime:
                 raise EngineError(f"{self._name} does not take the target {target}: {self._log.first()}")
             keeps = False  # TensorRT for RTX measures on the card when it first runs there, not while it builds
         else:
-            keeps = bool(config.set_timing_cache(config.create_timing_cache(timings), False))
+            keeps = _begin_timings(config, timings)
         config.progress_monitor = monitor(trt, progress)
         plan = builder.build_serialized_network(network, config)
         if plan is None:
@@ -139,6 +140,19 @@ class TensorRTRuntime:
             profile.set_shape(tensor.name, (least, *shape), (usual, *shape), (most, *shape))
             if config.add_optimization_profile(profile) < 0:
                 raise EngineError(f"{self._name} does not take {least} to {most} frames at once: {self._log.first()}")
+
+
+def _begin_timings(config: Any, known: bytes) -> bool:
+    """Have a build measure kernels beginning with what is known, or from nothing where that is of another card.
+
+    Returns:
+        Whether what is measured can be kept.
+    """
+    for begin in (known, b""):
+        cache = config.create_timing_cache(begin)
+        if cache is not None and config.set_timing_cache(cache, False):
+            return True
+    return False
 
 
 def _extra(library: str) -> str:

@@ -13,7 +13,14 @@ from auroramon.backends.choice import choose, choose_backend
 from auroramon.backends.engine import EngineShop
 from auroramon.backends.runtime import Card, Library
 from auroramon.bundle import ModelBundle
-from auroramon.errors import BundleError, ConfigError, EngineError, UnbuiltEngineError, UnusableCardError
+from auroramon.errors import (
+    BundleError,
+    ConfigError,
+    EngineError,
+    MissingPartError,
+    UnbuiltEngineError,
+    UnusableCardError,
+)
 from tests.backends.machines import none_installed, only_rtx, wish, without_driver
 from tests.backends.processor import CARD, ProcessorRuntime
 
@@ -58,6 +65,20 @@ def test_auto_with_a_driver_whose_card_cannot_be_used_warns_and_says_that_it_fel
     assert [record.levelname for record in caplog.records] == ["WARNING"] * 3
 
 
+def test_a_library_that_is_installed_and_cannot_be_loaded_beside_a_card_counts_as_a_fallback(
+    tiny: ModelBundle, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """After an upgrade that went wrong: a station with a GPU must not label on the processor unnoticed."""
+
+    class Broken(ProcessorRuntime):
+        def targets(self, card: Card | None) -> tuple[str, ...]:
+            raise MissingPartError("the module tensorrt_rtx cannot be loaded (libcudart.so: cannot open)")
+
+    backend = choose_backend(tiny, wish(tmp_path), only_rtx(Broken()))
+    assert (backend.name, backend.fallback) == ("onnx", True)
+    assert "cannot be loaded (libcudart.so: cannot open)" in caplog.text  # a warning
+
+
 def test_auto_takes_an_engine_that_is_ready(
     tiny: ModelBundle, shop: EngineShop, runtime: ProcessorRuntime, tmp_path: Path
 ) -> None:
@@ -74,7 +95,7 @@ def test_auto_never_labels_with_an_engine_that_was_not_tried_on_the_card(
     manifest = shop.build(shop.key(CARD), CARD)
     assert choose_backend(tiny, wish(tmp_path), only_rtx(runtime)).name == "onnx"
     assert (
-        f"{manifest.plan} has not been tried on this GPU; `auroramon engine build` builds and tries it"
+        f"{manifest.plan} has not been tried on this GPU; `auroramon engine build --precision fp16` builds and tries it"
         in caplog.text
     )
 
@@ -173,12 +194,36 @@ def test_tensorrt_by_name_goes_on_to_the_other_library_where_the_first_is_refuse
         choose_backend(tiny, wish(tmp_path, name="tensorrt"), both)
 
 
+@pytest.mark.parametrize("patience", ["wait", "beside", "never", "look"])
+@pytest.mark.parametrize("name", ["auto", "tensorrt"])
+def test_an_engine_that_is_ready_is_taken_before_another_library_must_build_one(
+    tiny: ModelBundle, shop: EngineShop, runtime: ProcessorRuntime, tmp_path: Path, name: str, patience: str
+) -> None:
+    shop.obtain(CARD)
+    first = ProcessorRuntime("tensorrt")
+
+    def both(library: Library) -> ProcessorRuntime:
+        return first if library == "tensorrt" else runtime
+
+    choice = choose(tiny, wish(tmp_path, name=name, patience=patience), both)
+    choice.backend.close()
+    assert choice.line() == (
+        "tensorrt (fp16, Pretend RTX, tensorrt_rtx 1.0); not used: tensorrt: no engine for this GPU: none was built "
+        "yet (sm89, fp16, tensorrt)"
+    )
+    assert first.built == []
+    replace(shop, runtime=first).obtain(CARD)
+    choice = choose(tiny, wish(tmp_path, name=name, patience=patience), both)
+    choice.backend.close()
+    assert choice.backend.device == "Pretend RTX, tensorrt 1.0"
+
+
 def test_who_only_looks_builds_nothing(tiny: ModelBundle, runtime: ProcessorRuntime, tmp_path: Path) -> None:
     with pytest.raises(UnbuiltEngineError, match="tensorrt_rtx: no engine for this GPU: none was built yet"):
         choose(tiny, wish(tmp_path, name="tensorrt", patience="look"), only_rtx(runtime))
     choice = choose(tiny, wish(tmp_path, patience="look"), only_rtx(runtime))
     assert (choice.backend.name, choice.remarkable) == ("onnx", True)
-    assert "`auroramon engine build` builds and tries it" in choice.line()
+    assert "`auroramon engine build --precision fp16` builds and tries it" in choice.line()
     assert runtime.built == []
     assert not (tmp_path / "cache").exists()
 

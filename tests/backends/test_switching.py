@@ -19,7 +19,7 @@ from auroramon.backends.runtime import Compiled, Progress
 from auroramon.backends.switching import FORGIVEN_S, SwitchingBackend
 from auroramon.bundle import ModelBundle
 from auroramon.cli.live import follow_backend, tending
-from auroramon.errors import CardLostError, ConfigError, EngineError
+from auroramon.errors import BundleError, CardLostError, ConfigError, EngineError
 from auroramon.executors.inline import InlineExecutor
 from auroramon.metrics import Metrics
 from auroramon.ports import Backend
@@ -107,6 +107,16 @@ def test_the_end_of_a_build_is_noticed_while_no_frame_comes(
 def test_a_build_is_stopped_with_the_program(engine: Callable[[], Backend], onnx: Callable[[], Backend]) -> None:
     build = Ending()
     SwitchingBackend(engine, onnx, build).close()
+    assert build.closed
+
+
+def test_a_build_is_stopped_where_nothing_can_label_meanwhile(engine: Callable[[], Backend]) -> None:
+    def damaged() -> Backend:
+        raise BundleError("the model is damaged")
+
+    build = Ending()
+    with pytest.raises(BundleError):
+        SwitchingBackend(engine, damaged, build)
     assert build.closed
 
 

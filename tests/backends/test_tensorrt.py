@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from auroramon.backends.runtime import no_progress
 from auroramon.backends.tensorrt import TensorRTRuntime, open_runtime
 from auroramon.bundle import ModelBundle, default_bundle, load_bundle
 from auroramon.bundle_writing import write_bundle
-from auroramon.errors import EngineError, MissingPartError, NoCardError
+from auroramon.errors import EngineError, MissingPartError, NoCardError, UnusableCardError
 from tests.backends.tiny_model import make_parts
 from tests.conftest import missing
 
@@ -154,6 +155,22 @@ def test_without_a_driver_an_engine_is_refused_in_a_sentence_though_the_library_
 def test_a_library_that_is_not_installed_is_named_with_its_command() -> None:
     with pytest.raises(MissingPartError, match=r"pip install 'auroramon\[tensorrt-nowhere\]'"):
         open_runtime("tensorrt_nowhere")  # type: ignore[arg-type]
+
+
+def test_a_folder_that_pip_left_behind_is_no_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "tensorrt/__pycache__").mkdir(parents=True)
+    monkeypatch.setattr("sys.path", [str(tmp_path)])
+    monkeypatch.delitem(sys.modules, "tensorrt", raising=False)
+    with pytest.raises(MissingPartError, match="the module tensorrt is not installed"):
+        open_runtime("tensorrt")
+
+
+def test_a_driver_without_cuda_s_bindings_is_a_card_that_lies_idle(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The library is there, and so is the driver: somebody counts on this GPU."""
+    monkeypatch.setattr(cuda, "DRIVER_LIBRARY", None)  # ctypes then gives this very process
+    monkeypatch.setitem(sys.modules, "cuda.bindings", None)
+    with pytest.raises(UnusableCardError, match=r"running an engine needs CUDA's bindings: pip install"):
+        TensorRTRuntime("tensorrt").card()
 
 
 @pytest.mark.usefixtures("no_card")
