@@ -46,9 +46,9 @@ class ChildBuild:
 
 
 def build_command(shop: EngineShop) -> list[str]:
-    """Give the command that builds an engine, as a person would type it; it reads no configuration, and needs none."""
+    """Give the command that builds an engine; it takes no configuration, and no module of the current folder (-P)."""
     return [
-        sys.executable, "-m", "auroramon", "engine", "build", "-c", os.devnull, "--library", shop.runtime.library,
+        sys.executable, "-P", "-m", "auroramon", "engine", "build", "-c", os.devnull, "--library", shop.runtime.library,
         "--precision", shop.precision, "--model", str(shop.bundle.folder), "--cache", str(shop.cache.folder.parent),
     ]  # fmt: skip
 

@@ -240,7 +240,7 @@ def check_target(runtime: Runtime, target: str, card: Card | None) -> None:
     targets, name = runtime.targets(card), f"{runtime.library} {runtime.version}"
     if not targets:
         raise NoCardError(
-            f"{name} builds only on a machine with the GPU, and there is none: `--library tensorrt_rtx` needs none"
+            f"{name} builds only for a GPU of this machine, and none is {target}: `--library tensorrt_rtx` needs none"
         )
     if target not in targets:
         raise NoCardError(f"{name} does not build for {target}, only for {', '.join(targets)}")

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar, get_args, get_type_hints
 
 from auroramon.backends.graph import RECIPE, EnginePrecision
-from auroramon.backends.runtime import LIVE, MOST, Card, Library, Runtime
+from auroramon.backends.runtime import LIVE, MOST, USUAL, Card, Library, Runtime
 from auroramon.bundle import ModelBundle
 from auroramon.errors import EngineError
 
@@ -22,7 +22,7 @@ FORMAT = 1
 ANY = "any"
 """In a key: built ahead of time, without a card at hand."""
 
-PROFILE = f"{LIVE}+{MOST}"
+PROFILE = f"{LIVE} and up to {MOST}, tuned for {USUAL}"
 
 Described = TypeVar("Described")
 

@@ -19,7 +19,7 @@ from auroramon.backends.runtime import no_progress
 from auroramon.backends.tensorrt import TensorRTRuntime
 from auroramon.cli.engine import build
 from tests.backends.conftest import MakeShop
-from tests.backends.processor import ProcessorRuntime
+from tests.backends.processor import CARD, ProcessorRuntime
 
 TF32, FP16 = "TF32", "FP16"
 
@@ -41,13 +41,13 @@ class Config:
         self.profiles.append(profile.shapes)
         return len(self.profiles) - 1
 
-    def create_timing_cache(self, known: bytes) -> bytes:
-        return known + b" and more"
+    def create_timing_cache(self, known: bytes) -> bytes | None:
+        return None if known == b"no timings" else known + b" and more"
 
     def set_timing_cache(self, cache: bytes, ignore_mismatch: bool) -> bool:
         assert not ignore_mismatch  # kernels measured on another card
         self.cache = cache
-        return True
+        return not cache.startswith(b"of another card")
 
     def get_timing_cache(self) -> Any:
         return SimpleNamespace(serialize=lambda: self.cache)
@@ -104,15 +104,22 @@ def test_an_engine_computes_what_its_graph_says_and_nothing_coarser(library: Lib
     assert library.network_flags == 1 << library.NetworkDefinitionCreationFlag.STRONGLY_TYPED
 
 
-def test_an_engine_takes_one_frame_and_up_to_256_tuned_for_16(library: Library) -> None:
+def test_an_engine_takes_one_frame_and_up_to_256_tuned_for_16(library: Library, make_shop: MakeShop) -> None:
     TensorRTRuntime("tensorrt").compile(b"graph", "sm89", b"", no_progress)
     one, many = (1, 2, 96, 96), [(frames, 2, 96, 96) for frames in (1, 16, 256)]
     assert library.config.profiles == [{"inputs": (one, one, one)}, {"inputs": tuple(many)}]
+    assert make_shop().key(CARD).profile == "1 and up to 256, tuned for 16"  # others are built anew
 
 
 def test_what_was_measured_is_known_to_the_next_build(library: Library) -> None:
     made = TensorRTRuntime("tensorrt").compile(b"graph", "sm89", b"known", no_progress)
     assert made.timings == b"known and more"
+
+
+@pytest.mark.parametrize("known", [b"of another card", b"no timings"])
+def test_what_was_measured_on_another_card_gives_way_to_what_is_measured_now(library: Library, known: bytes) -> None:
+    made = TensorRTRuntime("tensorrt").compile(b"graph", "sm89", known, no_progress)
+    assert made.timings == b" and more"
 
 
 @pytest.mark.parametrize("precision", ["float32", "fp16", "int8"])
@@ -123,8 +130,8 @@ def test_the_build_beside_the_work_builds_the_engine_that_the_daemon_waits_for(
     """Whatever the settings are that the child finds: all that the key of the engine depends on is named."""
     shop = make_shop(precision=precision, runtime=ProcessorRuntime(library=name))
     interpreter, *called = build_command(shop)
-    assert (interpreter, called[:4]) == (sys.executable, ["-m", "auroramon", "engine", "build"])
-    taken = build.make_context("build", called[4:]).params
+    assert (interpreter, called[:5]) == (sys.executable, ["-P", "-m", "auroramon", "engine", "build"])
+    taken = build.make_context("build", called[5:]).params
     assert taken == {
         "library": name,
         "precision": precision,
@@ -135,15 +142,18 @@ def test_the_build_beside_the_work_builds_the_engine_that_the_daemon_waits_for(
     }
 
 
-def test_a_build_beside_reads_no_configuration_of_the_folder_it_is_begun_in(
+def test_a_build_beside_takes_no_configuration_and_no_module_of_the_folder_it_is_begun_in(
     shop: EngineShop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wrong = tmp_path / "auroramon.toml"
     wrong.write_text("no TOML at all")
+    (tmp_path / "onnx.py").write_text("raise SystemExit('this is no library')")
+    (tmp_path / "numpy.py").write_text("raise SystemExit('this is no library')")
     monkeypatch.setenv("AURORAMON_CONFIG", str(wrong))
     command = build_command(replace(shop, precision="int8", runtime=ProcessorRuntime("tensorrt")))
     assert command[command.index("--precision") + 1] == "int8"
     assert command[command.index("--library") + 1] == "tensorrt"
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
     assert "TOML" not in done.stderr
+    assert "this is no library" not in done.stderr
     assert "tensorrt" in done.stderr or "NVIDIA" in done.stderr  # it came as far as the library, or as the card
