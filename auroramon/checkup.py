@@ -129,7 +129,8 @@ def _check_model(settings: Settings) -> Iterator[Finding]:
         yield Finding("error", "model", str(error))
         return
     backend = choice.backend
-    said = f"{bundle.name} runs on {backend.name} ({backend.precision}, {backend.device}){choice.instead} and"
+    instead = f"{choice.instead}," if choice.instead else ""
+    said = f"{bundle.name} runs on {backend.name} ({backend.precision}, {backend.device}){instead} and"
     backend.close()
     yield Finding("ok", "model", f"{said} repeats its golden frames")
     if choice.not_used:

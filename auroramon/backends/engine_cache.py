@@ -119,7 +119,9 @@ class EngineCache:
         try:
             content = path.read_bytes()
         except OSError as error:
-            raise EngineError(f"{path} cannot be read: {error.strerror}") from error
+            raise EngineError(
+                f"{path} cannot be read ({error.strerror}): let this user read it, or remove it"
+            ) from error
         if hashlib.sha256(content).hexdigest() != manifest.sha256:
             raise EngineError(_broken(path, "sha256 differs from its manifest"))
         return content

@@ -100,7 +100,10 @@ def locked(folder: Path) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
         file = (folder / LOCK).open("a+b")
     except OSError as error:
-        raise EngineError(f"{folder} cannot be written: {error.strerror}") from error
+        raise EngineError(
+            f"{folder} cannot be written: {error.strerror}; let this user write there, or name another folder in "
+            f"paths.cache"
+        ) from error
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

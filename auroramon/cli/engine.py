@@ -108,6 +108,9 @@ def list_engines(config: Path | None, path: Path | None, cache: Path | None, as_
     if as_json:
         click.echo(json.dumps([described(folder, entry) for entry in entries], indent=1))
         return 0
+    if not entries:
+        click.echo(_none_in(folder), err=True)
+        return 0
     table = new_table()
     for name in ("model", "target", "precision", "library", "MB", "built", "verified", "plan"):
         table.add_column(name, no_wrap=name != "plan", overflow="fold")
@@ -121,6 +124,10 @@ def list_engines(config: Path | None, path: Path | None, cache: Path | None, as_
         )  # fmt: skip
     console().print(table)
     return 0
+
+
+def _none_in(cache: EngineCache) -> str:
+    return f"no engine in {cache.folder}"
 
 
 def _verified(manifest: Manifest) -> str:
@@ -149,7 +156,7 @@ def verify(config: Path | None, path: Path | None, cache: Path | None, as_json: 
         for verdict in verdicts:
             click.echo(f"{verdict.engine}: {verdict.said}")
         if not verdicts:
-            click.echo(f"no engine in {folder.folder}", err=True)
+            click.echo(_none_in(folder), err=True)
     return 0 if all(verdict.sound for verdict in verdicts) else 1
 
 

@@ -175,6 +175,7 @@ def _tried(cache: EngineCache, manifest: Manifest, bundle: ModelBundle) -> str:
 
 def useless(cache: EngineCache, entry: Entry, bundle: ModelBundle) -> str:
     """Say why an engine can be of no use here, or ""."""
+    from auroramon.backends.manifest import make_key
     from auroramon.backends.tensorrt import open_runtime
 
     if entry.manifest is None:
@@ -191,8 +192,10 @@ def useless(cache: EngineCache, entry: Entry, bundle: ModelBundle) -> str:
     except MissingPartError:
         return f"{key.library} is not installed"
     try:
-        version = runtime.version
+        _ = runtime.version
     except MissingPartError as error:  # mended, it may be the version that this engine is for
         log.warning("%s is kept: %s", entry.path.stem, error)
         return ""
-    return "" if version == key.version else f"for {key.library} {key.version}, and {version} is installed"
+    wanted = make_key(bundle, runtime, key.precision, key.capability, None)  # type: ignore[arg-type]  # as above
+    wrong = key.ahead.differences(wanted)
+    return f"for {', '.join(wrong)}" if wrong else ""

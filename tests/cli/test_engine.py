@@ -74,6 +74,8 @@ def test_another_cache_folder_is_taken_from_flag_and_configuration(
     assert Path(said.out.strip()).parent == tmp_path / "kept/engines"
     assert json.loads(auroramon("engine", "list", "--json", "--cache", tmp_path / "kept").out)
     assert json.loads(auroramon("engine", "list", "--json").out) == []
+    said = auroramon("engine", "list")
+    assert (said.out, said.err) == ("", f"no engine in {tmp_path}/cache/auroramon/engines\n")
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,10 @@ from auroramon.backends.choice import ENGINES
 from auroramon.backends.engine import EngineShop
 from auroramon.backends.engine_cache import EngineCache
 from auroramon.backends.engine_files import LOCK
+from auroramon.backends.graph import RECIPE
 from auroramon.backends.manifest import Manifest, manifest_text, read_manifest
 from auroramon.backends.onnx import OnnxBackend
+from auroramon.backends.runtime import Card
 from auroramon.bundle import ModelBundle
 from auroramon.bundle_writing import write_bundle
 from auroramon.errors import MissingPartError
@@ -185,3 +187,30 @@ def test_a_manifest_with_a_right_digest_and_wrong_types_is_unusable_and_no_trace
     assert "is no manifest of an engine (built is 5)" in said.out
     assert "is no manifest of an engine (built is 5)" in auroramon("engine", "clean", "-c", config).out
     assert not plan.exists()
+
+
+def test_an_engine_of_another_recipe_can_never_serve_and_is_cleaned_away(
+    auroramon: Command, config: Path, tiny: ModelBundle, tmp_path: Path, libraries: dict[str, ProcessorRuntime]
+) -> None:
+    plan, manifest = engine_of(tiny, tmp_path, libraries["tensorrt"])
+    other_driver = replace(manifest, key=replace(manifest.key, driver="1.0", card="Other RTX"))
+    plan.with_suffix(".json").write_text(manifest_text(other_driver))
+    assert auroramon("engine", "clean", "-c", config).out == ""  # it may be the card's that was here yesterday
+    old = replace(manifest, key=replace(manifest.key, recipe=1, version="0.9"))
+    plan.with_suffix(".json").write_text(manifest_text(old))
+    said = auroramon("engine", "clean", "-c", config)
+    assert said.out == f"{plan.stem}: for version 0.9 instead of 1.0, recipe 1 instead of {RECIPE}\n"
+    assert not plan.exists()
+
+
+def test_tensorrt_asked_for_another_card_than_the_one_that_is_here_says_what_it_builds_for(
+    auroramon: Command, config: Path, libraries: dict[str, ProcessorRuntime]
+) -> None:
+    class ForThisCardAlone(ProcessorRuntime):
+        def targets(self, card: Card | None) -> tuple[str, ...]:
+            return (card.capability,) if card else ()
+
+    libraries["tensorrt"] = ForThisCardAlone("tensorrt")
+    said = auroramon("engine", "build", "-c", config, "--library", "tensorrt", "--target", "sm120")
+    assert said.code == 2
+    assert "tensorrt 1.0 builds only for a GPU of this machine, and none is sm120" in said.err
