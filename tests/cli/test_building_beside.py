@@ -90,9 +90,12 @@ def test_sigterm_ends_a_backfill_that_waits_for_its_engine(config: Path, gpu: Pr
     ask_for(config, backend)
     command = (*AURORAMON, "backfill", "-c", str(config), str(config.parent / "in"))
     with subprocess.Popen(command, stderr=subprocess.PIPE, env=gpu.environ()) as process:
-        wait_until(lambda: gpu.builder() is not None, "the build has begun")
-        process.send_signal(signal.SIGTERM)
-        _, said = process.communicate(timeout=30)
+        try:
+            wait_until(lambda: gpu.builder() is not None, "the build has begun")
+            process.send_signal(signal.SIGTERM)
+            _, said = process.communicate(timeout=30)
+        finally:
+            process.kill()
     assert process.returncode == 1
     assert b"auroramon: stopped while its engine was built: call the same command again" in said
     assert gone(gpu.builder())
