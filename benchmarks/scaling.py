@@ -25,7 +25,7 @@ class Costs:
 
     worker_ms: float  # core time of reading, preparing, network and classifying
     coordinator_us: float = 27.0  # core time of claim and commit: benchmarks/store_size.py
-    commit_us: float = 95.0  # elapsed time of both on PostgreSQL, where one writes at a time: benchmarks/writers.py
+    commit_us: float = 79.0  # elapsed time of both on PostgreSQL, where one writes at a time: benchmarks/writers.py
     kilobytes: float = 105.0  # read from the archive, compressed
     network_mb_s: float = 1_170.0  # 10 Gbit/s, less what its headers take: assumed
     gpu_us: float = 0.0  # of the one GPU, if there is one: assumed, never measured
