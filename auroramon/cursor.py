@@ -20,7 +20,7 @@ from auroramon.archive import Archive
 from auroramon.errors import StoreBusyError
 from auroramon.places import is_remote
 from auroramon.ports import StopFlag
-from auroramon.sources.walk import Recalled
+from auroramon.sources.walk import Recalled, stands_still
 from auroramon.store.store import Store
 from auroramon.types import DoneFile, FileStat, ListedFolder
 
@@ -73,11 +73,9 @@ class Cursor:
             return None
         try:
             noted = self.store.listed(self.listing, folder)
-            if noted is None or noted.mtime_ns + self.still_ns > noted.listed_ns:
-                return None
-            if os.stat(folder).st_mtime_ns != noted.mtime_ns:  # noqa: PTH116
-                return None
-        except (StoreBusyError, OSError):
+        except StoreBusyError:
+            return None
+        if noted is None or not stands_still(noted, self.still_ns):
             return None
         return Recalled(self._files(folder, stop), noted.below)
 

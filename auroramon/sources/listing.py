@@ -20,7 +20,7 @@ from auroramon.types import FileStat, ListedFolder
 _SLICE_S = 0.005  # a listing works for so long before events are looked at again
 _LISTED_AT_ONCE = 1_000
 _FULL_EVERY = 12
-"""Of so many listings that are due, one looks at every file; the others pass over folders without a new name."""
+"""After so many listings that pass over folders without a new name, one looks at every file."""
 
 
 @dataclass(slots=True)
@@ -66,7 +66,7 @@ class Lister:
         self._listings: list[_Listing] = []  # the last is worked on
         self._new_folders: set[str] = set()  # those of which a listing has not started
         self._next = 0.0
-        self._still: dict[str, ListedFolder] = {}  # folders that the last complete listing found standing still
+        self._still: dict[str, ListedFolder] = {}  # folders as the last complete listing found them
         self._since_full = 0  # complete listings since the one that looked at every file
 
     @property

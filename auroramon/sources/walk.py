@@ -150,6 +150,21 @@ def _mark(folder: str) -> ListedFolder | None:
         return None
 
 
+def stands_still(noted: ListedFolder, still_ns: int) -> bool:
+    """Say whether no name came into a folder or went since it was listed, by its own time, and that says so.
+
+    Args:
+        noted: the folder as it was then.
+        still_ns: changed less than this before it was listed, it may have changed again within the same tick.
+    """
+    if noted.listed_ns - noted.mtime_ns < still_ns:
+        return False
+    try:
+        return os.stat(noted.path).st_mtime_ns == noted.mtime_ns  # noqa: PTH116 - as in `walk`
+    except OSError:
+        return False
+
+
 def offerable(path: str, camera: str, report: Report) -> FileStat | None:
     """Give the file if it can be offered; report it if it is there and cannot."""
     problem = unstorable(path)
