@@ -28,7 +28,7 @@ def submitted(settings: SlurmSettings) -> Cluster:
         ConfigError: this machine submits no jobs, the settings fit no job, or SLURM refuses it.
     """
     if settings.jobs < 1:
-        raise ConfigError("[cluster.slurm] jobs must be at least 1")
+        raise ConfigError("[cluster.slurm] jobs must be at least 1: write there how many jobs to submit")
     if shutil.which("sbatch") is None:
         raise ConfigError(
             "--cluster slurm: there is no sbatch on this machine; call it where jobs are submitted, or start a "
