@@ -1,7 +1,7 @@
 """Lets the listings of all folders work one after another.
 
-Ten threads that list at once leave little of Python's lock to the one that labels: a frame took 103 ms beside ten
-listings, 11 beside ten by turns and 6 beside none (`python -m benchmarks.beside`).
+Ten threads that list at once leave little of Python's lock to the one that labels: a frame took 98 ms beside ten
+listings, 11 beside ten by turns and 5 beside none (`python -m benchmarks.beside`).
 """
 
 from __future__ import annotations
