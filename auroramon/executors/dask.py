@@ -298,7 +298,10 @@ def _lost(error: BaseException) -> AuroramonError:
 
 def _connected(cluster: Cluster | str) -> Client:
     try:
-        return Client(cluster, timeout=CONNECT_S, set_as_default=False)
+        try:
+            return Client(cluster, timeout=CONNECT_S, set_as_default=False)
+        except CommClosedError:  # a scheduler that has only just begun may drop a client that it has let in
+            return Client(cluster, timeout=CONNECT_S, set_as_default=False)
     except (OSError, ValueError) as error:
         raise ConfigError(
             f"the Dask scheduler {cluster} does not answer ({error}): give --cluster tcp://HOST:8786, local or slurm"

@@ -140,6 +140,30 @@ def test_no_scheduler_is_one_sentence(address: str) -> None:
         DaskExecutor(address, make_slow, 1, SLURM)
 
 
+def test_a_client_that_a_starting_scheduler_drops_comes_again(
+    dask_cluster: DaskCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from distributed import Client
+    from distributed.comm.core import CommClosedError
+
+    from auroramon.executors import dask
+
+    dropped: list[str] = []
+
+    def dropping_once(address: str, **words: object) -> Client:
+        if not dropped:
+            dropped.append(address)
+            raise CommClosedError("Stream is closed")
+        return Client(address, **words)
+
+    monkeypatch.setattr(dask, "Client", dropping_once)
+    executor = dask.DaskExecutor(dask_cluster.address, make_slow, 1, SLURM)
+    done = done_by(executor.run(batches(2), threading.Event()))
+    executor.close()
+    assert dropped == [dask_cluster.address]
+    assert {word for word, _ in done.values()} == {Outcome.LABELLED}
+
+
 def make_where(mark: str) -> LabelFiles:
     """Stand for a labeller that only the processes which see this environment can make."""
     if mark not in os.environ:
