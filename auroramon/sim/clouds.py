@@ -11,8 +11,9 @@ from auroramon.sim.fields import VARIANTS, FloatArray, Texture, f32, sample, smo
 from auroramon.sim.geometry import SkyGeometry
 
 CLOUD_KINDS: dict[str, float] = {
-    "overcast": 0.22,
-    "stratus": 0.22,
+    "overcast": 0.20,
+    "stratus": 0.18,
+    "torn": 0.06,
     "cumulus": 0.17,
     "cirrus": 0.09,
     "fog": 0.13,
@@ -49,6 +50,7 @@ def random_clouds(rng: np.random.Generator, kind: str | None = None) -> Clouds:
     cover, depth = {
         "overcast": (rng.uniform(0.95, 1.1), rng.uniform(2.5, 6)),
         "stratus": (rng.uniform(0.65, 1.0), rng.uniform(1.5, 5)),
+        "torn": (rng.uniform(0.75, 1.0), rng.uniform(2, 6)),  # a closed deck but for ragged holes
         "cumulus": (rng.uniform(0.5, 0.9), rng.uniform(1.5, 6)),
         "cirrus": (rng.uniform(0.4, 0.9), rng.uniform(0.3, 1.6)),
         "fog": (1.3, rng.uniform(3, 7)),
@@ -56,9 +58,11 @@ def random_clouds(rng: np.random.Generator, kind: str | None = None) -> Clouds:
         "streets": (rng.uniform(0.5, 0.95), rng.uniform(0.8, 5)),
         "snow": (rng.uniform(0.7, 1.1), rng.uniform(1.5, 5)),
     }[chosen]
-    low, high = {"altocumulus": (0.25, 0.8), "streets": (0.8, 3.0), "snow": (2.0, 6.0)}.get(chosen, (0.4, 7.0))
+    low, high = {"altocumulus": (0.25, 0.8), "streets": (0.8, 3.0), "snow": (2.0, 6.0), "torn": (1.5, 6.0)}.get(
+        chosen, (0.4, 7.0)
+    )
     longer = {"cirrus": (3.0, 8.0), "streets": (4.0, 10.0)}.get(chosen, (1.0, 2.5))
-    crisp = {"cumulus": (0.4, 1.0), "altocumulus": (0.3, 0.9), "streets": (0.1, 0.9)}.get(chosen, (0.1, 0.6))
+    sharp = {"cumulus": (0.4, 1.0), "altocumulus": (0.3, 0.9), "streets": (0.1, 0.9), "torn": (0.6, 1.0)}
     return Clouds(
         kind=chosen,
         cover=float(cover),
@@ -66,8 +70,8 @@ def random_clouds(rng: np.random.Generator, kind: str | None = None) -> Clouds:
         scale=float(np.exp(rng.uniform(np.log(low), np.log(high)))),
         stretch=float(rng.uniform(*longer)),
         stretch_deg=float(rng.uniform(0, 180)),
-        roughness=float(rng.uniform(*crisp)),
-        parting=float(rng.beta(1, 2)) if chosen != "fog" else 0.0,
+        roughness=float(rng.uniform(*sharp.get(chosen, (0.1, 0.6)))),
+        parting=_parting(rng, chosen),
         relief=float(rng.uniform(0.0, 0.25) if chosen in ("fog", "snow") else 1.1 * rng.beta(1, 1.6)),
         brightness=float(10 ** rng.uniform(-0.6, 0.75)),
         warm=float(rng.beta(1, 1)),
@@ -75,6 +79,12 @@ def random_clouds(rng: np.random.Generator, kind: str | None = None) -> Clouds:
         north=0.0,
         seed=int(rng.integers(1 << 30)),
     )
+
+
+def _parting(rng: np.random.Generator, kind: str) -> float:
+    if kind == "torn":
+        return float(rng.uniform(0.4, 1))
+    return float(rng.beta(1, 2)) if kind != "fog" else 0.0
 
 
 def haze(rng: np.random.Generator) -> Clouds:
@@ -96,7 +106,7 @@ def optical_depth(geometry: SkyGeometry, clouds: Clouds) -> tuple[FloatArray, Fl
     k = np.float32(22.0 / clouds.scale)
     x, y, rate, slant = _deck(geometry, clouds, k)
     u, v = (x * c + y * s) * k / np.float32(clouds.stretch), (y * c - x * s) * k
-    texture: Texture = "wisp" if clouds.kind in ("cirrus", "cumulus") and clouds.roughness > 0.5 else "cloud"
+    texture: Texture = "wisp" if clouds.kind in ("cirrus", "cumulus", "torn") and clouds.roughness > 0.5 else "cloud"
     variant, x0, y0 = clouds.seed % VARIANTS, np.float32(clouds.seed % 199), np.float32(clouds.seed % 211)
     # Towards the horizon texels pass faster than pixels: there only what a pixel can show is kept.
     fine = np.clip(2.2 - rate, 0, 1)

@@ -10,23 +10,28 @@ from auroramon.sim.aurora import Curtain, Display, Flow, Veil, Vortex
 from auroramon.sim.dice import pick, sign, sometimes
 from auroramon.sim.weave import Weave
 
+ARC = {"quiet": 0.88, "low": 0.12}
 DIFFUSE = {"veil": 0.12, "half": 0.12, "patches": 0.2, "streaks": 0.12, "band": 0.16, "fading": 0.22, "low": 0.06}
-DISCRETE = {"curtains": 0.5, "weave": 0.2, "both": 0.3}
+DISCRETE = {"curtains": 0.44, "weave": 0.17, "both": 0.27, "low": 0.12}
 """Kinds of display and how often they are drawn."""
+
+LOW_KM = (190.0, 430.0)
+"""How far away aurora stands that is seen low above one horizon: its feet at 28 to 12 degrees."""
 
 
 def random_display(rng: np.random.Generator, label: str, kind: str | None = None) -> Display:
     """Aurora of the class `arc`, `diffuse` or `discrete`, of a kind or of any, brightness for a dark sky."""
     if label == "arc":
-        return arc_display(rng)
+        return arc_display(rng, kind)
     if label == "diffuse":
         return diffuse_display(rng, kind)
     return discrete_display(rng, kind)
 
 
-def arc_display(rng: np.random.Generator) -> Display:
-    """One to three quiet arcs, narrow against the sky and without folds."""
-    angle, offset = rng.normal(0, 8), _offset(rng)
+def arc_display(rng: np.random.Generator, kind: str | None = None) -> Display:
+    """One to three quiet arcs, narrow against the sky and without folds; overhead, or low above the horizon."""
+    kind = kind or pick(rng, tuple(ARC), tuple(ARC.values()))
+    angle, offset = rng.normal(0, 8), _low(rng) * 0.85 if kind == "low" else _offset(rng)
     count = pick(rng, (1, 2, 3), (0.62, 0.28, 0.1))
     main = 10 ** rng.uniform(0.0, 1.2)
     arcs = []
@@ -74,7 +79,7 @@ def diffuse_display(rng: np.random.Generator, kind: str | None = None) -> Displa
     patchy = {"veil": rng.uniform(0.15, 0.6), "patches": rng.uniform(0.55, 1)}
     width = float(half.get(kind, rng.uniform(40, 95)))
     if kind == "low":  # a glow above the horizon of one side
-        offset, width = float(sign(rng) * rng.uniform(230, 520)), float(rng.uniform(40, 140))
+        offset, width = _low(rng) * 1.2, float(rng.uniform(40, 140))
     if kind == "half":  # its edge crosses the sky, the rest lies beyond the horizon
         offset = float(sign(rng) * width + rng.normal(0, 140))
     veil = Veil(
@@ -101,7 +106,7 @@ def diffuse_display(rng: np.random.Generator, kind: str | None = None) -> Displa
 
 def _fading(rng: np.random.Generator, brightness: float, angle: float, offset: float) -> Display:
     """A wide band that is all that is left of an arc: threads, no core, and a glow on one side nearly as bright."""
-    width = float(rng.uniform(24, 48))
+    width = float(rng.uniform(16, 50))
     band = Curtain(
         brightness=brightness * float(rng.uniform(0.8, 1.5)),
         offset_km=offset,
@@ -150,14 +155,15 @@ def discrete_display(rng: np.random.Generator, kind: str | None = None) -> Displ
     """Folded, rayed, torn or swirling forms, several at once, over a diffuse ground."""
     kind = kind or pick(rng, tuple(DISCRETE), tuple(DISCRETE.values()))
     main = float(10 ** rng.uniform(0.45, 1.7))
-    angle, offset = float(rng.normal(0, 18)), _offset(rng, low=0.22) * 0.9
+    angle, offset = float(rng.normal(0, 18)), _low(rng) if kind == "low" else _offset(rng, low=0.22) * 0.9
     curtains = []
     for i in range(0 if kind == "weave" else pick(rng, (1, 2, 3, 4, 6), (0.25, 0.25, 0.2, 0.15, 0.15))):
         part = main * (1.0 if i == 0 else float(rng.uniform(0.2, 1.0)))
         turn, away = (0.0, 0.0) if i == 0 else (float(rng.normal(0, 15)), float(rng.normal(0, 130)))
+        away = abs(away) * float(np.sign(offset)) if kind == "low" else away  # none of them comes nearer
         curtains.append(_folded(rng, part, angle + turn, offset + away))
     weaves = []
-    for _ in range(0 if kind == "curtains" else pick(rng, (1, 2), (0.65, 0.35))):
+    for _ in range(0 if kind in ("curtains", "low") else pick(rng, (1, 2), (0.65, 0.35))):
         part = main * float(rng.uniform(0.25, 0.7) if kind == "both" else rng.uniform(0.6, 1.2))
         weaves.append(_filaments(rng, part, angle, offset))
     vortices = tuple(
@@ -167,7 +173,7 @@ def discrete_display(rng: np.random.Generator, kind: str | None = None) -> Displ
             radius_km=float(rng.uniform(50, 260)),
             turn_deg=float(sign(rng) * rng.uniform(40, 260)),
         )
-        for _ in range(pick(rng, (0, 1, 2, 3), (0.42, 0.33, 0.15, 0.1)))
+        for _ in range(0 if kind == "low" else pick(rng, (0, 1, 2, 3), (0.42, 0.33, 0.15, 0.1)))
     )
     veils = (_background_veil(rng, offset, main * rng.uniform(0.02, 0.4)),) if rng.random() < 0.7 else ()
     scale = float(np.exp(rng.uniform(np.log(60), np.log(330))))
@@ -240,6 +246,11 @@ def _background_veil(rng: np.random.Generator, offset: float, brightness: float)
         seed=int(rng.integers(1 << 30)),
         drift_km_s=0.0,
     )
+
+
+def _low(rng: np.random.Generator) -> float:
+    """Where aurora stands that is seen above the horizon of one side only, km north of the station."""
+    return float(sign(rng) * rng.uniform(*LOW_KM))
 
 
 def _offset(rng: np.random.Generator, low: float = 0.12) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from auroramon.sim import moon as lunar
 from auroramon.sim import sky as night_sky
 from auroramon.sim.aurora import Display, glow
 from auroramon.sim.clouds import Clouds
+from auroramon.sim.dome import Dome, Film
 from auroramon.sim.fields import FloatArray
 from auroramon.sim.geometry import CROP, SkyGeometry
 from auroramon.sim.moon import Moon
@@ -27,6 +28,7 @@ class Scene:
     clouds: Clouds | None = None
     moon: Moon | None = None
     t: float = 0.0  # seconds, for what moves
+    dome: Dome | None = None  # what lies on it; None: clean
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,7 @@ def render(geometry: SkyGeometry, place: Station, scene: Scene) -> Drawn:
         if thin < 1:
             moon += lunar.aureole(geometry, scene.moon, thin) * front
         light += moon
-    return Drawn(
+    drawn = Drawn(
         total=light,
         aurora=aurora * front if aurora is not None else None,
         moon=moon,
@@ -96,6 +98,19 @@ def render(geometry: SkyGeometry, place: Station, scene: Scene) -> Drawn:
         veiled=deck.veiled,
         moon_clear=moon_clear,
         sun_altitude_deg=scene.sky.sun_altitude_deg,
+    )
+    return drawn if scene.dome is None else _through(drawn, Film(geometry, scene.dome))
+
+
+def _through(drawn: Drawn, film: Film) -> Drawn:
+    """The same light through what lies on the dome."""
+    return replace(
+        drawn,
+        total=film.through(drawn.total),
+        aurora=None if drawn.aurora is None else film.through(drawn.aurora),
+        moon=None if drawn.moon is None else film.through(drawn.moon),
+        clouds=None if drawn.clouds is None else film.through(drawn.clouds),
+        stars=film.through(drawn.stars),
     )
 
 

@@ -13,7 +13,8 @@ from auroramon.sim import moon as lunar
 from auroramon.sim.camera import SimCamera
 from auroramon.sim.clouds import Clouds
 from auroramon.sim.dice import pick
-from auroramon.sim.displays import DIFFUSE, DISCRETE, random_display
+from auroramon.sim.displays import ARC, DIFFUSE, DISCRETE, random_display
+from auroramon.sim.dome import random_dome
 from auroramon.sim.frame import SimFrame
 from auroramon.sim.geometry import CROP, SkyGeometry, sky_geometry
 from auroramon.sim.light import Drawn, Scene, render
@@ -35,6 +36,8 @@ _CLOUD_FORM = 0.35
 """Contrast from which thin clouds count as clouds, too."""
 _STARS = 4.0
 """Signal to noise of the tenth brightest pixel of starlight from which a clear sky is seen to be clear."""
+UNCLEAN = 0.08
+"""Share of the frames that are seen through drops or light frost."""
 BURNT = {"arc": 0.05, "diffuse": 0.05, "discrete": 0.12}
 """Share of the sky that may be burnt out at most, where it is less than usual: diffuse aurora is faint."""
 
@@ -52,6 +55,7 @@ def draw(rng: np.random.Generator, label: str, camera: SimCamera, size: int | No
     for tries in range(1, TRIES + 1):
         # A kind that shows more rarely than others would be rare among the frames, were it not tried again.
         scene = random_scene(rng, label, geometry, place, kind if tries <= TRIES * 2 // 3 else None)
+        scene = replace(scene, dome=random_dome(rng, UNCLEAN))
         drawn, truth = _made_visible(geometry, place, label, render(geometry, place, scene))
         truth["tries"] = tries
         if scene.moon:
@@ -93,7 +97,12 @@ def _made_visible(geometry: SkyGeometry, place: Station, label: str, drawn: Draw
 
 def random_kind(rng: np.random.Generator, label: str) -> str | None:
     """What kind of sky of a class a frame shall show; None where a class has but one kind."""
-    kinds: dict[str, Mapping[str, float]] = {"diffuse": DIFFUSE, "discrete": DISCRETE, "cloudy": cloud.CLOUD_KINDS}
+    kinds: dict[str, Mapping[str, float]] = {
+        "arc": ARC,
+        "diffuse": DIFFUSE,
+        "discrete": DISCRETE,
+        "cloudy": cloud.CLOUD_KINDS,
+    }
     if label not in kinds:
         return None
     return pick(rng, tuple(kinds[label]), tuple(kinds[label].values()))

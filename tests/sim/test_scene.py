@@ -14,7 +14,16 @@ from auroramon.sim.frame import SimFrame
 from auroramon.sim.geometry import CROP, frame_shape, sky_geometry
 from auroramon.sim.light import Scene, render
 from auroramon.sim.moon import random_moon
-from auroramon.sim.scene import UNKNOWN_KINDS, VISIBLE, draw, draw_unknown, in_free_sky, measure, random_kind
+from auroramon.sim.scene import (
+    UNKNOWN_KINDS,
+    VISIBLE,
+    draw,
+    draw_unknown,
+    in_free_sky,
+    measure,
+    random_kind,
+    random_scene,
+)
 from auroramon.sim.sky import random_sky
 from auroramon.sim.station import station
 from auroramon.types import AURORA_LABELS, LABELS, UNKNOWN
@@ -137,7 +146,7 @@ def test_a_kind_that_shows_rarely_is_drawn_as_often_as_the_dice_say() -> None:
     kinds = [random_kind(rng, "diffuse") for _ in range(2000)]
     for kind, share in DIFFUSE.items():
         assert kinds.count(kind) / 2000 == pytest.approx(share, abs=0.035)
-    assert random_kind(rng, "arc") is None
+    assert random_kind(rng, "moon") is None
 
 
 def test_a_clear_sky_of_a_broad_band_camera_shows_stars_or_a_dawn() -> None:
@@ -170,3 +179,26 @@ def test_an_amplifier_glows_in_a_corner_and_reflexes_stay_where_they_are() -> No
     radius = sky_geometry(camera, SIZE).disc_radius
     assert reflex.max() > 0.1
     assert reflex[radius < 0.5].max() < 0.05 * reflex.max()
+
+
+@pytest.mark.parametrize("label", ["arc", "discrete"])
+def test_low_aurora_stands_above_the_horizon_and_leaves_the_zenith_dark(label: str) -> None:
+    camera = standard_camera("s")
+    geometry, place = sky_geometry(camera, SIZE), station(camera, SIZE)
+    rng = np.random.default_rng(21)
+    overhead = geometry.altitude > 60
+    for _ in range(12):
+        aurora = render(geometry, place, random_scene(rng, label, geometry, place, "low")).aurora
+        assert aurora is not None
+        light = aurora.mean(axis=0) * geometry.inside
+        assert geometry.altitude.flat[light.argmax()] < 50
+        assert light[overhead].mean() < 0.25 * light.max()
+
+
+def test_a_torn_deck_hides_most_of_the_sky_and_not_all_of_it() -> None:
+    camera = standard_camera("s")
+    geometry, place = sky_geometry(camera, SIZE), station(camera, SIZE)
+    rng = np.random.default_rng(20)
+    hidden = [render(geometry, place, random_scene(rng, "cloudy", geometry, place, "torn")).hidden for _ in range(30)]
+    assert np.median(hidden) > 0.6
+    assert np.mean(np.array(hidden) < 0.98) > 0.5
