@@ -31,14 +31,18 @@ COUNTING_S = 2.0  # most that is spent at each sign of life on the counts of hou
 ENDS = (Outcome.LABELLED, Outcome.SKIPPED, Outcome.QUARANTINED, Outcome.KNOWN)
 
 
-def cut(files: Iterable[FileStat]) -> Iterator[Sequence[FileStat]]:
-    """Cut a list of files into tasks of some hundred milliseconds, by number and by size."""
+def cut(files: Iterable[FileStat | None]) -> Iterator[Sequence[FileStat]]:
+    """Cut a list of files into tasks of some hundred milliseconds, by number and by size.
+
+    Where the list has no file just now (None), those that have come are a task, or none, and the task is empty.
+    """
     batch: list[FileStat] = []
     size = 0
     for file in files:
-        batch.append(file)
-        size += file.size
-        if len(batch) >= BATCH_FILES or size >= BATCH_BYTES:
+        if file is not None:
+            batch.append(file)
+            size += file.size
+        if file is None or len(batch) >= BATCH_FILES or size >= BATCH_BYTES:
             yield batch
             batch, size = [], 0
     if batch:
@@ -97,8 +101,10 @@ class Backfill:
         self._crashed: list[FileStat] = []  # not claimed any more
         self.account = Account()
 
-    def run(self, files: Iterable[FileStat], stop: StopFlag) -> Account:
+    def run(self, files: Iterable[FileStat | None], stop: StopFlag) -> Account:
         """Work through the files; may be stopped and started again at any moment.
+
+        None among them says that the list has no more just now: what was done is written meanwhile.
 
         Raises:
             StoreError: the database is damaged or refuses.
@@ -118,12 +124,15 @@ class Backfill:
         done = Relabelling(self._coordinator.store, job.run, job.model, head).work(stop)
         return done.judged + done.refused
 
-    def _batches(self, files: Iterable[FileStat], stop: StopFlag) -> Iterator[Sequence[FileStat]]:
+    def _batches(self, files: Iterable[FileStat | None], stop: StopFlag) -> Iterator[Sequence[FileStat]]:
         """Cut a list into tasks, and claim each when somebody is about to work on it: not earlier, for what is
         claimed when the power fails is tried again one file at a time.
         """
         given = 0
         for batch in cut(files):
+            if not batch:
+                yield ()
+                continue
             claimed = self._patiently(batch, stop)
             if claimed is None:
                 return

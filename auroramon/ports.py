@@ -92,6 +92,7 @@ class Executor(Protocol):
     def run(self, batches: Iterable[Sequence[FileStat]], stop: StopFlag) -> Iterator[Sequence[FileOutcome]]:
         """Take batches lazily (never more than are being worked on) and yield their outcomes.
 
+        An empty batch says that there is none just now, and is not worked on.
         While no batch is done an empty sequence comes now and then, so that the caller can give signs of life. A batch
         whose worker died comes back with `crashed` for each of its files. After `stop` is set no further
         batch is taken; those in hand are finished and yielded.

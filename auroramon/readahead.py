@@ -16,6 +16,7 @@ from auroramon.types import DoneFile, FileStat, ListedFolder
 AHEAD = 200_000
 """Files listed ahead of the work: 60 MB, and the whole of most archives, so that the time left is known early."""
 
+PATIENCE_S = 0.5  # for a file, before those that have come are worked on
 LEAVE_S = 5.0
 
 
@@ -39,12 +40,12 @@ class ReadAhead:
         self.listed = 0
         self.complete = False  # the whole archive is listed, `listed` is its size
 
-    def __iter__(self) -> Iterator[FileStat]:
+    def __iter__(self) -> Iterator[FileStat | None]:
+        """Give the files as they are listed; None where there is none just now: a store hangs, or a pipe is silent."""
         thread = threading.Thread(target=self._list, name="listing", daemon=True)
         thread.start()
         try:
-            while (file := self._next()) is not None:
-                yield file
+            yield from self._taken()
         finally:
             thread.join(LEAVE_S)  # not for ever: it may wait for a dead mount, or for a line on standard input
         if self._failure is not None:
@@ -72,13 +73,16 @@ class ReadAhead:
         """Take notice that a folder is listed whole (for the walk)."""
         self._ends.append((self._given, folder))
 
-    def _next(self) -> FileStat | None:
+    def _taken(self) -> Iterator[FileStat | None]:
         while not self._stop.is_set():
             try:
-                return self._queue.get(timeout=0.5)
+                file = self._queue.get(timeout=PATIENCE_S)
             except Empty:
+                yield None
                 continue
-        return None
+            if file is None:
+                return
+            yield file
 
     def _list(self) -> None:
         try:
@@ -97,7 +101,7 @@ class ReadAhead:
     def _put(self, file: FileStat | None) -> None:
         while not self._stop.is_set():
             try:
-                self._queue.put(file, timeout=0.5)
+                self._queue.put(file, timeout=PATIENCE_S)
             except Full:
                 continue
             return

@@ -34,7 +34,7 @@ def dry_run(settings: Settings, labeller: Labeller, listing: ReadAhead, as_json:
             model = next((row.id for row in store.models() if row.digest == labeller.bundle.digest), 0)
         except NoDatabaseError:
             store = None
-        for batch in cut(listing):
+        for batch in filter(None, cut(listing)):
             wanted = batch if store is None else store.needs_label(batch, model)
             files += len(wanted)
             size += sum(file.size for file in wanted)

@@ -203,6 +203,7 @@ class DaskExecutor:
                 batch = next(source, None)
                 if batch is None:
                     exhausted = True
+                if not batch:
                     break
                 give(batch)
             if not held and (exhausted or stop.is_set()):

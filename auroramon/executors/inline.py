@@ -46,7 +46,7 @@ class InlineExecutor:
 
     def run(self, batches: Iterable[Sequence[FileStat]], stop: StopFlag) -> Iterator[Sequence[FileOutcome]]:
         for batch in batches:
-            yield guarded(self._label_files, batch)
+            yield guarded(self._label_files, batch) if batch else ()
             if stop.is_set():
                 return
 

@@ -148,11 +148,15 @@ class PoolExecutor:
                 batch = next(source, None)
                 if batch is None:
                     exhausted = True
+                if not batch:
                     break
                 future, pool = self._submit(batch)
                 in_hand[future] = _InHand(batch, pool)
             if not in_hand:
-                return
+                if exhausted or stop.is_set():
+                    return
+                yield ()
+                continue
             done, _ = wait(in_hand, timeout=TICK_S, return_when=FIRST_COMPLETED)
             if not done:
                 yield ()

@@ -48,6 +48,31 @@ def test_a_list_on_standard_input_is_done_file_by_file(tiny: Path, archive: Path
     assert {name for name, _ in labels(f"sqlite:///{tmp_path / 'labels.db'}")} == {files[0].name, files[2].name}
 
 
+@pytest.mark.parametrize("where", [("--workers", "1"), ("--workers", "1", "--cluster", "local")])
+def test_names_that_come_one_by_one_are_labelled_as_they_come(
+    where: tuple[str, ...], tiny: Path, archive: Path, tmp_path: Path
+) -> None:
+    """Whatever writes the list may pause for hours: what it has named is not kept waiting for more."""
+    if "--cluster" in where:
+        pytest.importorskip("distributed")
+    database = f"sqlite:///{tmp_path / 'labels.db'}"
+    files = sorted(archive.rglob("*.png"))
+    working = subprocess.Popen(
+        (*AURORAMON, "backfill", "--from-list", "-", "-c", str(write_config(tmp_path, tiny)), "--json", *where),
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert working.stdin is not None
+    for number, file in enumerate(files[:3], start=1):
+        working.stdin.write(f"{file}\n")
+        working.stdin.flush()
+        wait_until(
+            lambda n=number: (tmp_path / "labels.db").exists() and len(labels(database)) == n, f"{number} labels"
+        )
+    said = json.loads(working.communicate(f"{files[3]}\n", timeout=120)[0])
+    assert working.returncode == 0
+    assert (said["listed"], said["labelled"], said["listed_all"]) == (4, 4, True)
+
+
 def test_a_list_keeps_the_camera_of_the_folder_and_the_span(tiny: Path, tmp_path: Path) -> None:
     config = write_config(tmp_path, tiny)
     files = [write_png(tmp_path / "in", seed) for seed in (0, 40_000)]

@@ -69,6 +69,27 @@ def test_every_batch_comes_back_once(executor: Executor) -> None:
     assert sorted(o.file.path for one in done for o in one) == sorted(f.path for b in batches for f in b)
 
 
+def test_while_the_list_has_nothing_the_caller_gets_its_turn_and_what_came_before_is_worked_on(
+    executor: Executor,
+) -> None:
+    """The list goes on only after its first batch has come back: it would wait for ever, were that kept waiting."""
+    back = threading.Event()
+
+    def batches() -> Iterator[Sequence[FileStat]]:
+        yield ()
+        yield batch("first")
+        while not back.is_set():
+            yield ()
+        yield batch("last")
+
+    paths: list[str] = []
+    for outcomes in executor.run(batches(), threading.Event()):
+        paths += [outcome.file.path for outcome in outcomes]
+        if "first" in paths:
+            back.set()
+    assert paths == ["first", "last"]
+
+
 def test_a_mistake_costs_its_batch_and_nothing_else(executor: Executor) -> None:
     done = words(list(executor.run([batch("a"), batch("mistake", "beside"), batch("b")], threading.Event())))
     assert done == {
