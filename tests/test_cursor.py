@@ -25,8 +25,9 @@ from auroramon.store.methods.listings import AT_ONCE
 from auroramon.types import DoneFile, FileOutcome, FileStat
 from tests.daemon import account, labels, run, wait_until, write_config
 from tests.skies import write_png
+from tests.store.conftest import divided_database as divided_database  # noqa: PLC0414  fixtures, by their names
 from tests.store.conftest import new_postgres_database
-from tests.store.conftest import postgres_database as postgres_database  # noqa: PLC0414  fixtures, by their names
+from tests.store.conftest import postgres_database as postgres_database  # noqa: PLC0414
 from tests.store.conftest import postgres_server as postgres_server  # noqa: PLC0414
 from tests.store.conftest import sqlite_file as sqlite_file  # noqa: PLC0414
 from tests.store.conftest import store as store  # noqa: PLC0414

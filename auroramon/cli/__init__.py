@@ -22,7 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "events": ("events:events", "List when there was aurora: one line for each event."),
     "status": ("status:status", "Say how the station is: files, backlog, last frames."),
     "doctor": ("doctor:doctor", "Say what is wrong with this station, or soon will be, and what to do."),
-    "db": ("db:db", "Copy, check, restore, migrate and vacuum the database."),
+    "db": ("db:db", "Copy, check, restore, migrate, divide and vacuum the database."),
     "quarantine": ("quarantine:quarantine", "List bad files, or have them tried again."),
     "camera": ("camera:camera", "See what the model sees of a camera's frame."),
     "model": ("model:model", "List, show, compare and promote models."),

@@ -18,11 +18,21 @@ from auroramon.errors import NoDatabaseError, StoreError
 if TYPE_CHECKING:
     from auroramon.care.check import Verdict
     from auroramon.config import Settings
+    from auroramon.store.months import Month
 
-PG_DUMP = "copy it with `pg_dump --format=custom`, and put a copy back with `pg_restore --clean`"
+PG_DUMP = "copy it with `pg_dump --format=custom`, and put a copy into an empty database with `pg_restore`"
 
 
-@click.group(short_help="Copy, check, restore, migrate, recount and vacuum the database; roles of PostgreSQL.")
+def _month(_: click.Context, __: click.Parameter, name: str | None) -> Month | None:
+    from auroramon.store.months import Month
+
+    try:
+        return None if name is None else Month.named(name)
+    except ValueError as error:
+        raise click.BadParameter(f"{name!r} is no month such as 2026-11") from error
+
+
+@click.group(short_help="Copy, check, restore, migrate, divide, recount and vacuum the database; roles of PostgreSQL.")
 def db() -> None:
     """Care for the database of labels. Where it is a SQLite file, everything here is done to that file."""
 
@@ -127,6 +137,32 @@ def migrate(config: Path | None, no_copy: bool) -> int:
         click.echo(f"copied to {back_up(source, _folder(settings, source), keep, utc_now()).path}")
     open_store(settings.database_url, create=False).close()
     click.echo(f"the schema was {old} and is now {REVISION}")
+    return 0
+
+
+@db.command()
+@click.option("--since", metavar="YYYY-MM", callback=_month, help="First month. Default: that of the first frame.")
+@config_option
+def partition(config: Path | None, since: Month | None) -> int:
+    """Divide a PostgreSQL database by months, or make the months that it lacks, to two years ahead.
+
+    For the owner of the tables. A plain database is copied into partitions in one transaction, while nothing works on
+    it. Called again, it also moves what came before its month was made.
+    """
+    from auroramon.coordinator import utc_now
+    from auroramon.store.database import connect
+    from auroramon.store.partitioning import divide
+
+    settings = settings_of(config)
+    with closing(connect(settings.database_url, create=False, busy_timeout_s=30.0)) as database:
+        done = divide(database, utc_now(), since)
+    click.echo(
+        f"{database.place} is divided by months from {done.first} to {done.last}: {counted(done.made, 'month')} made"
+    )
+    if done.moved:
+        click.echo(f"{counted(done.moved, 'frame')} moved out of the partition for the rest")
+    if done.converted:
+        click.echo("its tables and views were made anew: where roles use them, call `auroramon db roles | psql`")
     return 0
 
 

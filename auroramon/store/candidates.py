@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, select
 
+from auroramon.store.months import same_frame
 from auroramon.store.relabel import Which
 from auroramon.store.results import FrameKey
 from auroramon.store.schema import embeddings, frames, labels, models, reviews
@@ -34,13 +35,8 @@ def candidates(conn: Connection, model: int, which: Which, batch: int) -> Iterat
     )
     query = (
         select(labels.c.file_id, labels.c.frame_index, labels.c.scores, labels.c.distance, embeddings.c.vector)
-        .join(frames, (frames.c.file_id == labels.c.file_id) & (frames.c.frame_index == labels.c.frame_index))
-        .join(
-            embeddings,
-            (embeddings.c.file_id == labels.c.file_id)
-            & (embeddings.c.frame_index == labels.c.frame_index)
-            & (embeddings.c.embedder_id == embedder),
-        )
+        .join(frames, same_frame(conn, frames, labels))
+        .join(embeddings, same_frame(conn, embeddings, labels) & (embeddings.c.embedder_id == embedder))
         .where(labels.c.model_id == model, labels.c.scores.is_not(None), labels.c.distance.is_not(None))
         .where(~reviewed.exists(), *which.conditions())
         .order_by(labels.c.file_id, labels.c.frame_index)
@@ -59,7 +55,7 @@ def reviewed_vectors(conn: Connection, model: int, which: Which) -> NDArray[np.f
     embedder = select(models.c.embedder_id).where(models.c.id == model).scalar_subquery()
     query = (
         select(embeddings.c.vector)
-        .join(frames, (frames.c.file_id == embeddings.c.file_id) & (frames.c.frame_index == embeddings.c.frame_index))
+        .join(frames, same_frame(conn, frames, embeddings))
         .where(embeddings.c.embedder_id == embedder, *which.conditions())
         .where(
             select(reviews.c.id)

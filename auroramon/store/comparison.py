@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, and_, func, select
 
 from auroramon.store.encoding import day_date, moment
+from auroramon.store.months import same_frame
 from auroramon.store.relabel import Which
 from auroramon.store.schema import cameras, files, folders, frames, label_names, labels, reviews
 
@@ -74,12 +75,12 @@ class Comparison:
     judged: list[Judged]  # frames that both models and a person labelled, by time
 
 
-def _pairs(query: Select[Any], a: int, b: int, which: Which) -> Select[Any]:
+def _pairs(conn: Connection, query: Select[Any], a: int, b: int, which: Which) -> Select[Any]:
     """Join `frames` with the labels of both models and their names."""
     return (
         query.select_from(frames)
-        .join(_A, and_(_A.c.file_id == frames.c.file_id, _A.c.frame_index == frames.c.frame_index, _A.c.model_id == a))
-        .join(_B, and_(_B.c.file_id == frames.c.file_id, _B.c.frame_index == frames.c.frame_index, _B.c.model_id == b))
+        .join(_A, and_(same_frame(conn, _A, frames), _A.c.model_id == a))
+        .join(_B, and_(same_frame(conn, _B, frames), _B.c.model_id == b))
         .join(_NAME_A, _NAME_A.c.id == _A.c.label_id)
         .join(_NAME_B, _NAME_B.c.id == _B.c.label_id)
         .join(cameras, cameras.c.id == frames.c.camera_id)
@@ -95,7 +96,7 @@ def compare(conn: Connection, a: int, b: int, which: Which) -> Comparison:
 def _transitions(conn: Connection, a: int, b: int, which: Which) -> list[Transition]:
     """Count the frames that both models labelled, by camera, night and the two labels."""
     columns = (cameras.c.name, frames.c.night, _NAME_A.c.name, _NAME_B.c.name)
-    query = _pairs(select(*columns, func.count()), a, b, which).group_by(*columns).order_by(*columns)
+    query = _pairs(conn, select(*columns, func.count()), a, b, which).group_by(*columns).order_by(*columns)
     return [
         Transition(camera, day_date(night), was, is_now, count)
         for camera, night, was, is_now, count in conn.execute(query)
@@ -108,11 +109,7 @@ def _labelled_frames(conn: Connection, a: int, b: int, which: Which) -> Labelled
     def count(*models: int) -> int:
         query = select(func.count()).select_from(frames).where(*which.conditions())
         for model in models:
-            own = select(labels.c.model_id).where(
-                labels.c.file_id == frames.c.file_id,
-                labels.c.frame_index == frames.c.frame_index,
-                labels.c.model_id == model,
-            )
+            own = select(labels.c.model_id).where(same_frame(conn, labels, frames), labels.c.model_id == model)
             query = query.where(own.exists())
         return int(conn.execute(query).scalar_one())
 
@@ -133,6 +130,7 @@ def changed(conn: Connection, a: int, b: int, which: Which) -> Iterator[ChangedF
     """Stream the frames that the models label differently, by time."""
     human = label_names.alias("human")
     query = _pairs(
+        conn,
         select(
             folders.c.path, files.c.name, frames.c.frame_index, cameras.c.name.label("camera"), frames.c.night,
             frames.c.time_utc, _NAME_A.c.name.label("a"), _A.c.confidence.label("a_confidence"),
@@ -173,7 +171,7 @@ def _judged(conn: Connection, a: int, b: int, which: Which) -> list[Judged]:
     human = label_names.alias("human")
     columns = (cameras.c.name, frames.c.night, human.c.name, _NAME_A.c.name, _NAME_B.c.name, reviews.c.made_at)
     query = (
-        _pairs(select(*columns), a, b, which)
+        _pairs(conn, select(*columns), a, b, which)
         .join(reviews, reviews.c.id == _newest_word())
         .join(human, human.c.id == reviews.c.label_id)
         .order_by(frames.c.time_utc, frames.c.file_id, frames.c.frame_index)

@@ -30,6 +30,7 @@ from auroramon.errors import (
     StoreError,
 )
 from auroramon.store.codes import Codes
+from auroramon.store.months import RELKIND
 from auroramon.store.place import obstacle, pending_restore
 
 _WRITER_LOCK = 0x6175726F  # "auro"
@@ -286,12 +287,13 @@ def _connect_postgresql(url: URL, *, busy_timeout_s: float) -> Database:
         raise MissingPartError("PostgreSQL needs its driver: pip install 'auroramon[postgres]'") from error
 
     @event.listens_for(engine, "connect")
-    def prepare(connection: Any, _: Any) -> None:
+    def prepare(connection: Any, record: Any) -> None:
         connection.execute(f"SET lock_timeout = {int(busy_timeout_s * 1000)}")
         connection.execute("SET timezone = 'UTC'")
         for name, value in _KEEPALIVE.items():
             connection.execute(f"SET tcp_{name} = {value}")
         connection.execute("SET jit = off")  # compiling the occurrence views takes 60 times as long as running them
+        record.info["divided"] = connection.execute(RELKIND).fetchone() == (True,)
         connection.commit()
 
     return Database(engine, url.render_as_string(hide_password=True))

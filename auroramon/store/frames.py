@@ -18,6 +18,7 @@ from auroramon.store.changes import labels_changed, labels_of_files_changed
 from auroramon.store.codes import Codes, label_codes
 from auroramon.store.encoding import day_number, epoch, pack, scaled
 from auroramon.store.ledger import FileRow
+from auroramon.store.months import is_divided, within
 from auroramon.store.results import Source
 from auroramon.store.schema import (
     LABELLED,
@@ -102,14 +103,20 @@ class Written:
 def write(
     conn: Connection, codes: Codes, author: Author, work: Sequence[tuple[FileRow, Sequence[LabelRecord]]]
 ) -> Written:
-    """Write the frames of these files and their labels by one author; what is there already stays as it is."""
+    """Write the frames of these files and their labels by one author; what is there already stays as it is.
+
+    A file has each of its frames once. Where tables are divided by months no key says so, since one must contain the
+    time, and it is held here, under the writer's lock: of an index that comes twice the first is taken, a file that was
+    never done has no frames (they are written with its end), and of one that was, `_forget` takes away those that
+    would come again at another time.
+    """
     offered = _prepare(conn, codes, work)
     done_before = [file for file, _ in work if file.done_at is not None]
     labelled: set[_Key] = set()
     reopened: frozenset[int] = frozenset()
     if done_before:
         reopened = _forget(conn, done_before, offered)
-        labelled = _labelled_by(conn, author.model, [file.id for file in done_before])
+        labelled = _labelled_by(conn, author.model, [file.id for file in done_before], offered)
     kept = _insert_frames(conn, [file.id for file, _ in work], offered)
     lost = [] if kept is None else [frame for frame in offered if frame.key not in kept]
     fresh = [frame for frame in offered if (kept is None or frame.key in kept) and frame.key not in labelled]
@@ -157,8 +164,10 @@ def _into(table: Table) -> str:
     return f"INSERT INTO {table.name} ({', '.join(table.columns.keys())})"
 
 
-def label_values(key: _Key, classification: Classification, codes: Mapping[str, int], author: Author) -> _Values:
-    """Give a row of `labels`."""
+def label_values(
+    key: _Key, classification: Classification, codes: Mapping[str, int], author: Author, time: float | None = None
+) -> _Values:
+    """Give a row of `labels`; `time` is that of the frame where the tables are divided by months."""
     return (
         *key,
         author.model,
@@ -169,6 +178,7 @@ def label_values(key: _Key, classification: Classification, codes: Mapping[str, 
         scaled(classification.distance, 1000),
         classification.reason or None,
         SOURCES[author.source],
+        time,
     )
 
 
@@ -188,7 +198,11 @@ def _prepare(conn: Connection, codes: Codes, work: Sequence[tuple[FileRow, Seque
             yield _Frame(file, record, (file.id, info.index), (*same, twin), night)
             twins[same] += 1
 
-    return [frame for file, records in work for frame in of_file(file, records)]
+    by_key: dict[_Key, _Frame] = {}
+    for file, records in work:
+        for frame in of_file(file, records):
+            by_key.setdefault(frame.key, frame)
+    return list(by_key.values())
 
 
 def _forget(conn: Connection, done_before: Sequence[FileRow], offered: Sequence[_Frame]) -> frozenset[int]:
@@ -233,9 +247,11 @@ def _read_differently(conn: Connection, file_ids: Sequence[int], offered: Sequen
     }
 
 
-def _labelled_by(conn: Connection, model: int, file_ids: Sequence[int]) -> set[_Key]:
-    query = select(labels.c.file_id, labels.c.frame_index).where(
-        labels.c.file_id.in_(file_ids), labels.c.model_id == model
+def _labelled_by(conn: Connection, model: int, file_ids: Sequence[int], offered: Sequence[_Frame]) -> set[_Key]:
+    query = (
+        select(labels.c.file_id, labels.c.frame_index)
+        .where(labels.c.file_id.in_(file_ids), labels.c.model_id == model)
+        .where(within(conn, labels, _times(offered)))
     )
     return {(file_id, index) for file_id, index in conn.execute(query)}
 
@@ -247,19 +263,23 @@ def _insert_frames(conn: Connection, file_ids: Sequence[int], offered: Sequence[
     if insert_new(conn, frames, [frame.values() for frame in offered]) == len(offered):
         return None
     query = select(frames.c.file_id, frames.c.frame_index).where(frames.c.file_id.in_(file_ids))
-    return {(file_id, index) for file_id, index in conn.execute(query)}
+    return {(file_id, index) for file_id, index in conn.execute(query.where(within(conn, frames, _times(offered))))}
+
+
+def _times(offered: Sequence[_Frame]) -> list[float]:
+    return [frame.identity[2] for frame in offered]
 
 
 def _insert_labels(conn: Connection, codes: Codes, author: Author, fresh: Sequence[_Frame]) -> None:
     numbers = label_codes(codes, conn, {frame.record.classification.label for frame in fresh})
     embedder = conn.scalar(_EMBEDDER, {"model": author.model})
-    seen = [(frame.key, frame.record.embedding) for frame in fresh if frame.record.embedding is not None]
-    insert_new(conn, embeddings, [(*key, embedder, pack(vector)) for key, vector in seen])
-    insert_new(
-        conn,
-        labels,
-        [label_values(frame.key, frame.record.classification, numbers, author) for frame in fresh],
-    )
+    divided = is_divided(conn)
+    timed = [(frame, frame.identity[2] if divided else None) for frame in fresh]
+    seen = [(frame, time, frame.record.embedding) for frame, time in timed if frame.record.embedding is not None]
+    rows = [(*frame.key, embedder, pack(vector), time) for frame, time, vector in seen]
+    insert_new(conn, embeddings, rows)
+    words = [label_values(frame.key, frame.record.classification, numbers, author, time) for frame, time in timed]
+    insert_new(conn, labels, words)
 
 
 def _note_copies(conn: Connection, lost: Sequence[_Frame]) -> dict[int, Copies]:
@@ -283,6 +303,7 @@ def _originals(conn: Connection, lost: Sequence[_Frame]) -> dict[_Identity, tupl
             .join(files, files.c.id == frames.c.file_id)
             .join(folders, folders.c.id == files.c.folder_id)
             .where(tuple_(*columns).in_(keys[start : start + 250]))
+            .where(within(conn, frames, [key[2] for key in keys[start : start + 250]]))
         )
         for camera, channel, time, twin, number, folder, name in conn.execute(query):
             found[camera, channel, time, twin] = (number, folder + name)

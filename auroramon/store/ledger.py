@@ -27,6 +27,7 @@ from sqlalchemy import (
 
 from auroramon.store.accounts import count_moves, moved
 from auroramon.store.codes import Codes, split
+from auroramon.store.months import same_frame
 from auroramon.store.results import Claimed, Offered
 from auroramon.store.schema import (
     LABELLED,
@@ -269,12 +270,7 @@ def _known(rows: Mapping[str, FileRow], run: int) -> int:
 
 def unlabelled(conn: Connection, file_ids: Sequence[int], model: int) -> list[int]:
     """Give those of these files of which a frame has no label of this model."""
-    labelled = (
-        select(labels.c.model_id)
-        .where(labels.c.file_id == frames.c.file_id)
-        .where(labels.c.frame_index == frames.c.frame_index)
-        .where(labels.c.model_id == model)
-    )
+    labelled = select(labels.c.model_id).where(same_frame(conn, labels, frames), labels.c.model_id == model)
     found: list[int] = []
     for start in range(0, len(file_ids), 500):
         query = (

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, inspect
 from auroramon.errors import NoDatabaseError, StoreError
 from auroramon.store import views
 from auroramon.store.database import Database
+from auroramon.store.months import is_divided
 from auroramon.store.registry import living_runs, process_is_alive
 from auroramon.store.schema import REVISION, metadata
 
@@ -35,11 +36,21 @@ def upgrade(database: Database, now: float, is_alive: Callable[[int], bool] = pr
         if old != REVISION:
             if old is not None:
                 _refuse_living_runs(conn, database, old, now, is_alive)
-            for name in views.NAMES:
-                conn.exec_driver_sql(f"DROP VIEW IF EXISTS {name}")
+            drop_views(conn)
             _run_alembic(conn)
-            for statement in views.statements(conn.dialect.name):
-                conn.exec_driver_sql(statement)
+            make_views(conn, divided=is_divided(conn))
+
+
+def drop_views(conn: Connection) -> None:
+    """Drop every view, before the tables under them are changed."""
+    for name in views.NAMES:
+        conn.exec_driver_sql(f"DROP VIEW IF EXISTS {name}")
+
+
+def make_views(conn: Connection, *, divided: bool) -> None:
+    """Make every view, for tables that are divided by months or not."""
+    for statement in views.statements(conn.dialect.name, divided=divided):
+        conn.exec_driver_sql(statement)
 
 
 def check_revision(database: Database) -> None:

@@ -20,6 +20,7 @@ from auroramon.store.changes import labels_of_files_changed
 from auroramon.store.codes import Codes, label_codes
 from auroramon.store.encoding import epoch, scaled_column
 from auroramon.store.frames import Author, insert_new
+from auroramon.store.months import same_frame
 from auroramon.store.results import FrameKey
 from auroramon.store.schema import SOURCES, cameras, embeddings, frames, labels, models
 from auroramon.types import UNKNOWN
@@ -55,6 +56,7 @@ class EmbeddingBatch:
     files: Sequence[int]  # N
     indices: Sequence[int]  # N
     vectors: NDArray[np.float16]  # (N,D)
+    times: Sequence[float | None]  # N; of the frames, where the tables are divided by months, else None
 
     def __len__(self) -> int:
         return len(self.files)
@@ -80,6 +82,7 @@ class GateWord:
     key: FrameKey
     label_id: int
     reason: str | None
+    time: float | None  # of the frame, where the tables are divided by months
 
 
 def judge(head: Head, batch: EmbeddingBatch) -> JudgedBatch:
@@ -106,13 +109,14 @@ def embeddings_without_label(
 ) -> EmbeddingBatch:
     """Give the next frames, by file and index, that this model has not labelled but its embedder has seen."""
     query = (
-        select(embeddings.c.file_id, embeddings.c.frame_index, embeddings.c.vector)
+        select(embeddings.c.file_id, embeddings.c.frame_index, embeddings.c.vector, embeddings.c.time_utc)
         .where(embeddings.c.embedder_id == _embedder(conn, model))
-        .where(~_labelled(embeddings, model))
+        .where(~_labelled(conn, embeddings, model))
     )
-    rows = conn.execute(_page(query, embeddings, which, limit, after)).all()
+    rows = conn.execute(_page(conn, query, embeddings, which, limit, after)).all()
     packed = np.frombuffer(b"".join([row[2] for row in rows]), "<f2").astype(np.float16, copy=False)
-    return EmbeddingBatch([row[0] for row in rows], [row[1] for row in rows], packed.reshape(len(rows) or 1, -1))
+    vectors = packed.reshape(len(rows) or 1, -1)
+    return EmbeddingBatch([row[0] for row in rows], [row[1] for row in rows], vectors, [row[3] for row in rows])
 
 
 def gate_words_without_label(
@@ -122,19 +126,19 @@ def gate_words_without_label(
     embedder = _embedder(conn, model)
     of_embedder = select(models.c.id).where(models.c.embedder_id == embedder)
     query = (
-        select(labels.c.file_id, labels.c.frame_index, labels.c.label_id, labels.c.reason)
+        select(labels.c.file_id, labels.c.frame_index, labels.c.label_id, labels.c.reason, labels.c.time_utc)
         .where(labels.c.confidence.is_(None), labels.c.model_id.in_(of_embedder))
-        .where(~_labelled(labels, model), ~_embedded(labels, embedder))
+        .where(~_labelled(conn, labels, model), ~_embedded(conn, labels, embedder))
     )
     return [
-        GateWord(FrameKey(file_id, index), label_id, reason)
-        for file_id, index, label_id, reason in conn.execute(_page(query, labels, which, limit, after))
+        GateWord(FrameKey(file_id, index), label_id, reason, time)
+        for file_id, index, label_id, reason, time in conn.execute(_page(conn, query, labels, which, limit, after))
     ]
 
 
 def count_without_label(conn: Connection, model: int, which: Which) -> int:
     """Count the frames that this model has not labelled."""
-    query = select(func.count()).select_from(frames).where(~_labelled(frames, model), *which.conditions())
+    query = select(func.count()).select_from(frames).where(~_labelled(conn, frames, model), *which.conditions())
     return int(conn.execute(query).scalar_one())
 
 
@@ -154,52 +158,46 @@ def add_judged(conn: Connection, codes: Codes, author: Author, judged: JudgedBat
         judged.distance,
         judged.reasons,
         (SOURCES[author.source],) * n,
+        judged.frames.times,
         strict=True,
     )
-    labels_of_files_changed(conn, judged.frames.files)
+    labels_of_files_changed(conn, judged.frames.files, judged.frames.times)
     return insert_new(conn, labels, list(rows))
 
 
 def add_gate_words(conn: Connection, author: Author, words: Sequence[GateWord]) -> int:
     """Add what gates said as labels of this model; give how many were new."""
     model, run, source = author.model, author.run, SOURCES[author.source]
-    labels_of_files_changed(conn, [word.key.file_id for word in words])
-    return insert_new(
-        conn,
-        labels,
-        [
-            (word.key.file_id, word.key.frame_index, model, run, word.label_id, None, None, None, word.reason, source)
-            for word in words
-        ],
-    )
+    labels_of_files_changed(conn, [word.key.file_id for word in words], [word.time for word in words])
+    said = (None, None, None)  # confidence, scores, distance: a gate has none
+    rows = [
+        (word.key.file_id, word.key.frame_index, model, run, word.label_id, *said, word.reason, source, word.time)
+        for word in words
+    ]
+    return insert_new(conn, labels, rows)
 
 
 def _embedder(conn: Connection, model: int) -> int:
     return int(conn.execute(select(models.c.embedder_id).where(models.c.id == model)).scalar_one())
 
 
-def _labelled(table: Table, model: int) -> ColumnElement[bool]:
+def _labelled(conn: Connection, table: Table, model: int) -> ColumnElement[bool]:
     """Whether a model has labelled the frame of a row of `frames`, `embeddings` or `labels`."""
     ours = labels.alias("ours")
-    return exists().where(
-        ours.c.file_id == table.c.file_id, ours.c.frame_index == table.c.frame_index, ours.c.model_id == model
-    )
+    return exists().where(same_frame(conn, ours, table), ours.c.model_id == model)
 
 
-def _embedded(table: Table, embedder: int) -> ColumnElement[bool]:
-    return exists().where(
-        embeddings.c.file_id == table.c.file_id,
-        embeddings.c.frame_index == table.c.frame_index,
-        embeddings.c.embedder_id == embedder,
-    )
+def _embedded(conn: Connection, table: Table, embedder: int) -> ColumnElement[bool]:
+    return exists().where(same_frame(conn, embeddings, table), embeddings.c.embedder_id == embedder)
 
 
-def _page(query: Select[Any], table: Table, which: Which, limit: int, after: FrameKey | None) -> Select[Any]:
+def _page(
+    conn: Connection, query: Select[Any], table: Table, which: Which, limit: int, after: FrameKey | None
+) -> Select[Any]:
     """Give the next rows of a query on a table with the key of a frame, in the order of that key."""
     conditions = which.conditions()
     if conditions:  # only then: a lookup in `frames` for each row would cost as much as the rest of the query
-        same = (frames.c.file_id == table.c.file_id) & (frames.c.frame_index == table.c.frame_index)
-        query = query.join(frames, same).where(*conditions)
+        query = query.join(frames, same_frame(conn, frames, table)).where(*conditions)
     if after is not None:
         # Written out, because a comparison of pairs would not use the key on every version of SQLite.
         query = query.where(table.c.file_id >= after.file_id).where(

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Row, Select, func, insert, select
 from auroramon.store.changes import labels_of_files_changed
 from auroramon.store.codes import Codes, label_codes, split
 from auroramon.store.encoding import day_date, epoch, moment, unpack
+from auroramon.store.months import same_frame
 from auroramon.store.relabel import Which
 from auroramon.store.results import FrameKey
 from auroramon.store.schema import (
@@ -134,7 +135,8 @@ def add_reviews(conn: Connection, codes: Codes, new: Sequence[NewReview], now: f
     numbers = label_codes(codes, conn, {review.label for review in new})
     added = [review for review in new if _last(conn, review) != (numbers[review.label], review.note)]
     if added:
-        labels_of_files_changed(conn, [review.frame.key.file_id for review in added])
+        times = [epoch(review.frame.time) for review in added]
+        labels_of_files_changed(conn, [review.frame.key.file_id for review in added], times)
         conn.execute(
             insert(reviews),
             [
@@ -201,16 +203,9 @@ def reviewed_frames(conn: Connection, embedder_digest: str, which: Which) -> lis
     """Give the newest word on each frame with the frame's embedding, by time of the frame and by camera."""
     embedder = select(embedders.c.id).where(embedders.c.digest == embedder_digest).scalar_subquery()
     same = (reviews.c.file_id == frames.c.file_id) & (reviews.c.frame_index == frames.c.frame_index)
-    its = (
-        (embeddings.c.file_id == frames.c.file_id)
-        & (embeddings.c.frame_index == frames.c.frame_index)
-        & (embeddings.c.embedder_id == embedder)
-    )
+    its = same_frame(conn, embeddings, frames) & (embeddings.c.embedder_id == embedder)
     gate = (
-        select(labels.c.model_id)
-        .where(labels.c.file_id == frames.c.file_id, labels.c.frame_index == frames.c.frame_index)
-        .where(labels.c.confidence.is_(None))
-        .exists()
+        select(labels.c.model_id).where(same_frame(conn, labels, frames)).where(labels.c.confidence.is_(None)).exists()
     )
     query = (
         select(

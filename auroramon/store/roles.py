@@ -1,6 +1,7 @@
 """Who may do what in a PostgreSQL database: the daemon writes labels, a dashboard reads, neither changes the tables.
 
-The tables belong to whoever made them, by `auroramon db migrate` or by a first start.
+The tables belong to whoever made them, by `auroramon db migrate` or by a first start. Where they are divided by months,
+rights on the three that are divided suffice: nobody but the owner has anything to do with a single month.
 """
 
 from __future__ import annotations
@@ -43,7 +44,8 @@ def role_sql(writer: str, reader: str) -> str:
     taken_back = ", ".join(table.name for table in _TAKEN_BACK)
     seen = ", ".join((*sorted(views.NAMES), "cameras", VERSION_TABLE))
     return f"""\
--- Give both a password, for instance by \\password in psql. After each `auroramon db migrate` run this again.
+-- Give both a password, for instance by \\password in psql. After each `auroramon db migrate`, and after the first
+-- `auroramon db partition`, run this again.
 {_made(writer)}
 {_made(reader)}
 REVOKE CREATE ON SCHEMA public FROM PUBLIC;

@@ -27,7 +27,7 @@ from sqlalchemy import (
 
 from auroramon.types import LABELS, UNKNOWN
 
-REVISION = "0006"
+REVISION = "0007"
 """The newest migration. A database that says otherwise is upgraded, or refused if this is unknown to it."""
 
 PENDING, LABELLED, SKIPPED, QUARANTINED = 0, 1, 2, 3
@@ -194,6 +194,7 @@ embeddings = Table(
     Column("frame_index", Integer, primary_key=True, autoincrement=False),
     Column("embedder_id", Integer, ForeignKey("embedders.id"), primary_key=True, autoincrement=False),
     Column("vector", LargeBinary, nullable=False),  # little-endian float16
+    _epoch("time_utc"),  # the frame's, where tables are divided by months (months.py); else NULL
     ForeignKeyConstraint(["file_id", "frame_index"], ["frames.file_id", "frames.frame_index"]),
     **_CLUSTERED,
 )
@@ -211,6 +212,7 @@ labels = Table(
     Column("distance", Integer),  # thousandths
     Column("reason", Text),
     Column("source", SmallInteger, nullable=False),
+    _epoch("time_utc"),  # the frame's, where tables are divided by months; else NULL
     ForeignKeyConstraint(["file_id", "frame_index"], ["frames.file_id", "frames.frame_index"]),
     **_CLUSTERED,
 )

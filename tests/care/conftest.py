@@ -15,7 +15,13 @@ import pytest
 
 from auroramon.store import open_store
 from tests.store.committer import files, outcome
-from tests.store.conftest import postgres_database, postgres_server, sqlite_file, store_url  # noqa: F401
+from tests.store.conftest import (  # noqa: F401
+    divided_database,
+    postgres_database,
+    postgres_server,
+    sqlite_file,
+    store_url,
+)
 from tests.store.station import NOW, Station
 
 COUNT = 500

@@ -100,6 +100,14 @@ def test_a_server_is_named_with_what_to_do_instead(auroramon: Command, tmp_path:
     assert "pg_dump" in said.err or "vacuums by itself" in said.err or "cannot be used for now" in said.err
 
 
+def test_only_a_server_can_be_divided_by_months(auroramon: Command, winter: Winter) -> None:
+    said = auroramon("db", "partition", "-c", winter.config)
+    assert (said.code, said.out) == (1, "")
+    assert said.err.endswith("labels.sqlite is a SQLite file: only a PostgreSQL database can be divided by months\n")
+    said = auroramon("db", "partition", "-c", winter.config, "--since", "winter")
+    assert (said.code, "'winter' is no month such as 2026-11" in said.err) == (2, True)
+
+
 def test_a_daemon_does_not_start_on_a_damaged_database_and_says_what_helps(winter: Winter) -> None:
     path = harm(winter)
     before = path.read_bytes()

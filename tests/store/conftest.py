@@ -1,4 +1,4 @@
-"""Stores for the tests: every test that asks for `store` or `store_url` runs on SQLite and on PostgreSQL."""
+"""Stores for the tests: `store` and `store_url` are SQLite, PostgreSQL, and one of these divided by months, in turn."""
 
 from __future__ import annotations
 
@@ -6,14 +6,17 @@ import importlib.util
 import itertools
 import shutil
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from auroramon.store import Store, open_store, schema
+from auroramon.store.database import connect
+from auroramon.store.partitioning import divide
 from tests.conftest import missing
 from tests.store.postgres import find_program, running_server
-from tests.store.station import Station
+from tests.store.station import NOW, Station
 
 _numbers = itertools.count()
 
@@ -46,6 +49,16 @@ def postgres_database(postgres_server: str) -> str:
     return url
 
 
+@pytest.fixture(scope="session")
+def divided_database(postgres_server: str) -> str:
+    """The same, divided by months."""
+    url = new_postgres_database(postgres_server)
+    open_store(url).close()
+    with closing(connect(url, create=False, busy_timeout_s=5.0)) as database:
+        divide(database, NOW)
+    return url
+
+
 def _empty(url: str) -> None:
     import psycopg
 
@@ -64,11 +77,11 @@ def sqlite_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", "postgresql", "divided"])
 def store_url(request: pytest.FixtureRequest, tmp_path: Path, sqlite_file: Path) -> str:
     if request.param == "sqlite":
         return f"sqlite:///{shutil.copy(sqlite_file, tmp_path)}"
-    url: str = request.getfixturevalue("postgres_database")
+    url: str = request.getfixturevalue("divided_database" if request.param == "divided" else "postgres_database")
     _empty(url)
     return url
 

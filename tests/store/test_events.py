@@ -167,6 +167,7 @@ def test_a_database_of_the_first_schema_gets_events_of_all_its_nights(tmp_path: 
         conn.executescript(
             "".join(f"DROP VIEW {name};" for name in views.NAMES)  # noqa: S608
             + "".join(f"DROP TABLE {name};" for name in LATER)
+            + "".join(f"ALTER TABLE {name} DROP COLUMN time_utc;" for name in ("labels", "embeddings"))
             + "ALTER TABLE runs DROP COLUMN rules_id; UPDATE auroramon_schema SET version_num = '0001'"
         )
     store = open_store(f"sqlite:///{path}")

@@ -231,9 +231,10 @@ def test_the_counts_of_hours_are_those_of_labels_after_any_changes(tmp_path: Pat
     check(OnSqlite, 25)
 
 
-def test_the_same_on_postgresql(postgres_database: str) -> None:
+@pytest.mark.parametrize("kind", ["postgres_database", "divided_database"])
+def test_the_same_on_postgresql(request: pytest.FixtureRequest, kind: str) -> None:
     class OnServer(AnyChange):
-        url = postgres_database
+        url = request.getfixturevalue(kind)
 
     check(OnServer, 5)
 

@@ -43,7 +43,7 @@ def test_a_batch_is_stored_as_its_frames_would_be_one_by_one() -> None:
     vectors = (rng.standard_normal((500, 16)) * rng.uniform(0.1, 2, (500, 1))).astype(np.float16)
     vectors[7] = np.nan
     head, author = new_head(), Author(2, 3, "relabel")
-    batch = judge(head, EmbeddingBatch(range(500), [0] * 500, vectors))
+    batch = judge(head, EmbeddingBatch(range(500), [0] * 500, vectors, [None] * 500))
     names = [LABEL_CODES[batch.names[place]] for place in batch.said]
     columns = (names, batch.confidence, batch.scores, batch.distance, batch.reasons)
     for number, (said, *stored) in enumerate(zip(head.predict(vectors), *columns, strict=True)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -13,6 +14,8 @@ from click.testing import CliRunner
 from auroramon.cli.db import db
 from auroramon.errors import StoreError
 from auroramon.store import Store, open_store, read_store
+from auroramon.store.database import connect
+from auroramon.store.partitioning import divide
 from auroramon.store.relabel import EmbeddingBatch, JudgedBatch
 from auroramon.store.reviews import NewReview
 from tests.store.conftest import new_postgres_database
@@ -29,12 +32,15 @@ class Urls:
     reader: str
 
 
-@pytest.fixture(scope="module")
-def urls(postgres_server: str) -> Urls:
+@pytest.fixture(scope="module", params=["plain", "divided"])
+def urls(postgres_server: str, request: pytest.FixtureRequest) -> Urls:
     import psycopg
 
     owner = new_postgres_database(postgres_server)
     open_store(owner).close()
+    if request.param == "divided":
+        with closing(connect(owner, create=False, busy_timeout_s=5.0)) as database:
+            divide(database, NOW)
     printed = CliRunner().invoke(db, ["roles", "--writer", "the daemon", "--reader", "grafana"]).output
     with psycopg.connect(owner) as conn:
         conn.execute(printed)
@@ -101,11 +107,19 @@ def test_the_daemon_may_do_all_that_it_does(writer: Store) -> None:
         "DELETE FROM files",
         "DELETE FROM runs",
         "UPDATE auroramon_schema SET version_num = '0001'",
+        "CREATE TABLE labels_2031_01 PARTITION OF labels FOR VALUES FROM (1924992000) TO (1927670400)",
     ],
 )
 def test_the_daemon_may_not_do_more(writer: Store, statement: str) -> None:
     with pytest.raises(StoreError, match=r"permission denied|must be owner"), writer._db.writing() as conn:
         conn.exec_driver_sql(statement)
+
+
+def test_only_the_owner_divides_the_tables(urls: Urls) -> None:
+    for url in (urls.writer, urls.reader):
+        database = connect(url, create=False, busy_timeout_s=5.0)
+        with closing(database), pytest.raises(StoreError, match="only the owner of its tables can divide them"):
+            divide(database, NOW)
 
 
 def test_a_dashboard_reads_the_documented_views(urls: Urls, writer: Store) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from auroramon.errors import StoreBusyError
 from auroramon.store import Store, open_store
+from auroramon.store.partitioning import divide
 from auroramon.store.reviews import NewReview
 from tests.store.committer import FRAMES, files
 from tests.store.conftest import new_postgres_database
@@ -21,9 +22,12 @@ FILES = 150
 WRITERS = 4
 
 
-def test_four_writers_and_a_person_end_as_one_writer_would(postgres_server: str) -> None:
+@pytest.mark.parametrize("divided", [False, True])
+def test_four_writers_and_a_person_end_as_one_writer_would(postgres_server: str, divided: bool) -> None:
     url = new_postgres_database(postgres_server)
     store = open_store(url)
+    if divided:
+        divide(store._db, NOW)
     store.register_model(model_row())
     command = [sys.executable, "-m", "tests.store.committer", url, str(FILES)]
     running = [
