@@ -17,6 +17,7 @@ from auroramon.errors import DamagedDatabaseError
 from auroramon.store import accounts, hours
 from auroramon.store.database import MALFORMED, Database, read_file
 from auroramon.store.migrate import VERSION_TABLE
+from auroramon.store.months import doubled, is_divided
 from auroramon.store.results import FileAccount
 from auroramon.store.schema import REVISION
 
@@ -80,6 +81,8 @@ def examine(database: Database) -> Verdict:
                 return Verdict(database.place, (*faults, newer), revision, remedy=RESTORE if faults else UPDATE)
             if database.sqlite:
                 faults += _references(conn)
+            if is_divided(conn):
+                faults += doubled(conn)
             account = accounts.recount(conn)
             if not account.adds_up:
                 faults.append(f"its files do not add up: {account}")

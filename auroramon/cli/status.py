@@ -68,6 +68,7 @@ class Station:
     cameras: tuple[CameraStatus, ...]
     unassigned: int  # pending files whose header must say which camera they are of
     database: str
+    shortage: str  # of months, where the database is divided by them; empty: none
     model: ModelRow | None  # whose labels are shown
     model_folder: Path | None  # configured; None: the one shipped
     daemon: Daemon
@@ -101,6 +102,7 @@ def _look(settings: Settings, store: Store) -> Station:
         cameras=(*seen, *(CameraStatus(name, None, 0) for name in silent)),
         unassigned=store.backlog().get("", 0),
         database=store.place,
+        shortage=store.shortage_of_months(datetime.now(UTC)),
         model=next(iter(store.models()), None),
         model_folder=settings.model.path,
         daemon=ask_daemon(settings.server.listen),
@@ -122,6 +124,7 @@ def _described(station: Station) -> dict[str, Any]:
         ],
         "pending_without_camera": station.unassigned,
         "database": station.database,
+        "shortage_of_months": station.shortage or None,
         "model": None if station.model is None else station.model.name,
         "model_folder": None if station.model_folder is None else str(station.model_folder),
         "daemon": asdict(station.daemon),
@@ -132,6 +135,8 @@ def _print(station: Station) -> None:
     files = station.files
     out = console()
     out.print(f"database   {station.database}", soft_wrap=True)
+    if station.shortage:
+        out.print(f"months     {station.shortage}: its owner must call `auroramon db partition`", soft_wrap=True)
     out.print(f"model      {'none yet' if station.model is None else station.model.name}")
     out.print(f"daemon     {station.daemon.sentence()}", soft_wrap=True)
     out.print(

@@ -24,6 +24,7 @@ from auroramon.errors import (
 from auroramon.store import accounts
 from auroramon.store.database import Database, connect
 from auroramon.store.migrate import VERSION_TABLE
+from auroramon.store.months import is_divided, months, shortage
 from auroramon.store.place import obstacle
 from auroramon.store.schema import REVISION, TIME_SOURCES, cameras, files, frames
 
@@ -83,6 +84,8 @@ def _examine(database: Database, machine: Machine) -> Iterator[Line]:
         if old != REVISION:
             return
         yield from _account(conn)
+        if is_divided(conn):
+            yield _months(conn, machine)
         yield from _times(conn, machine)
 
 
@@ -109,6 +112,13 @@ def _schema(found: str) -> Line:
         return Line("warning", "database", f"its schema is {found}: the next start brings it to {REVISION}", remedy)
     remedy = "install the newer auroramon that wrote it, or name another database"
     return Line("failure", "database", f"its schema {found} is newer than this version's {REVISION}", remedy)
+
+
+def _months(conn: Connection, machine: Machine) -> Line:
+    if short := shortage(conn, machine.now()):
+        return Line("warning", "database", short, "its owner must call: auroramon db partition")
+    there = months(conn)
+    return Line("ok", "database", f"divided by months from {there[0]} to {there[-1]}")
 
 
 def _account(conn: Connection) -> Iterator[Line]:

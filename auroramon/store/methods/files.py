@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
-from auroramon.store import accounts, awaited, commit, ledger
+from auroramon.store import accounts, awaited, commit, ledger, months
 from auroramon.store.encoding import epoch
 from auroramon.store.methods.opened import Opened
 from auroramon.store.results import (
@@ -128,6 +128,11 @@ class Files(Opened):
         """Count the files by state; as quick for a hundred million as for one."""
         with self._db.reading() as conn:
             return accounts.account(conn)
+
+    def shortage_of_months(self, now: datetime) -> str:
+        """Say what is wrong with the months of a database that is divided by them; "" where nothing is."""
+        with self._db.reading() as conn:
+            return months.shortage(conn, now) if months.is_divided(conn) else ""
 
     def backlog(self) -> dict[str, int]:
         """Count pending files by camera; under an empty name those whose header must say. Quick at any size."""
