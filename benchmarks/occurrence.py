@@ -71,16 +71,16 @@ def series(sqlite: bool, number: int) -> str:
     return f"WITH n(i) AS (SELECT generate_series(0, {number - 1}))"
 
 
-def fill(store: Store, layout: Layout) -> None:
+def fill(store: Store, layout: Layout, begun: datetime = FIRST) -> None:
     """Write the archive, one camera and thirty nights in a transaction."""
     names = [f"cam{number}" for number in range(layout.cameras)]
     store.register_cameras([CameraPlace(name, "", 65.0, 15.0, layout.cadence_s, -6.0) for name in names])
-    model = store.register_model(ModelRow("oath-sim", "d" * 64, "e" * 64, LABELS, 7.5, FIRST))
-    run = store.start_run("backfill", FIRST)
+    model = store.register_model(ModelRow("oath-sim", "d" * 64, "e" * 64, LABELS, 7.5, begun))
+    run = store.start_run("backfill", begun)
     with store._db.writing() as conn:
         conn.execute(text("INSERT INTO folders (id, path) VALUES (1, '/data/archive/')"))
         conn.execute(text("INSERT INTO channels (id, name) VALUES (1, '')"))
-    sqlite, first = store._db.sqlite, int(FIRST.timestamp()) // 86400
+    sqlite, first = store._db.sqlite, int(begun.timestamp()) // 86400
     file = 0
     for camera in range(1, layout.cameras + 1):
         for night in range(0, layout.nights, 30):
