@@ -14,7 +14,7 @@ import statistics
 import time
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -23,19 +23,63 @@ from sqlalchemy import text
 from auroramon.events import EventRules
 from auroramon.store import Store, events, hours, open_store
 from auroramon.store.database import connect
+from auroramon.store.months import Month
 from auroramon.store.partitioning import divide
 from auroramon.types import Classification, FileOutcome, FileStat, FrameInfo, LabelRecord, Outcome
 from benchmarks.machine import load, machine
-from benchmarks.occurrence import Layout, fill
+from benchmarks.occurrence import BEGIN_S, Layout, fill
 
 FIRST = datetime(2011, 12, 1, tzinfo=UTC)
-NOW = datetime(2026, 11, 29, tzinfo=UTC)
-DENSE = datetime(2026, 11, 28, 22, tzinfo=UTC)
-LAYOUT = Layout(1_002_000, 1, 216)
-YEAR = "SELECT * FROM occurrence_nightly WHERE camera = 'cam0' AND night >= '2024-01-01' AND night < '2025-01-01'"
 RULES = EventRules({"arc": 0.6, "diffuse": 0.5, "discrete": 0.5}, 3, 600.0)
-MONTH = "2025_01"
-SOME = 25
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """What the databases hold, and which parts of it are asked for."""
+
+    layout: Layout
+
+    @property
+    def now(self) -> datetime:
+        return FIRST + timedelta(days=self.layout.nights + 1)
+
+    @property
+    def dense(self) -> datetime:
+        """The hour of 1,200 frames."""
+        return self.now - timedelta(hours=2)
+
+    @property
+    def middle(self) -> datetime:
+        """A frame's time."""
+        evening = FIRST + timedelta(days=self.layout.nights // 2, seconds=BEGIN_S)
+        return evening + timedelta(seconds=5 * self.layout.cadence_s)
+
+    @property
+    def month(self) -> Month:
+        """The month that goes in the end."""
+        return Month.of(FIRST + timedelta(days=self.layout.nights * 7 // 8))
+
+    def added(self, number: int) -> datetime:
+        """Give when the frames of a commit begin, by noon or by midnight of nights that lie apart."""
+        return FIRST + number * timedelta(days=self.layout.nights // 28 + 0.5)
+
+    def statements(self) -> dict[str, str]:
+        time, last = self.middle.timestamp(), self.now.date()
+        night = f"time_utc >= {time} AND time_utc < {time + 40000}"
+        return {
+            "one frame by file and index": (
+                f"SELECT * FROM frames WHERE file_id = {self.layout.frames // 40} AND frame_index = 3"
+            ),
+            "one frame by camera and time": f"SELECT * FROM frames WHERE camera_id = 1 AND time_utc = {time}",
+            "labels of one night by the view": f"SELECT * FROM labels_current WHERE camera = 'cam0' AND {night}",
+            "newest 20 labels of a camera": (
+                "SELECT * FROM labels_current WHERE camera = 'cam0' ORDER BY time_utc DESC LIMIT 20"
+            ),
+            "occurrence of a year of one camera": (
+                f"SELECT * FROM occurrence_nightly WHERE camera = 'cam0' AND night >= '{last - timedelta(days=366)}' "
+                f"AND night < '{last}'"
+            ),
+        }
 
 
 def outcomes(number: int, files: int, begin: datetime, per_file: int = 20) -> list[FileOutcome]:
@@ -62,10 +106,10 @@ def outcomes(number: int, files: int, begin: datetime, per_file: int = 20) -> li
     return [one(minute) for minute in range(files)]
 
 
-def make(url: str) -> None:
+def make(url: str, archive: Archive) -> None:
     """Fill a plain database."""
     with closing(open_store(url)) as store:
-        fill(store, LAYOUT, FIRST)
+        fill(store, archive.layout, FIRST)
         with store._db.writing() as conn:
             conn.execute(text(
                 "INSERT INTO embeddings (file_id, frame_index, embedder_id, vector) SELECT file_id, frame_index, 1, "
@@ -73,8 +117,8 @@ def make(url: str) -> None:
             ))  # fmt: skip
             for table in ("files", "folders", "channels"):  # rows with given numbers do not move their sequences
                 conn.execute(text(f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), MAX(id)) FROM {table}"))
-        commit(store, 0, 60, DENSE)
-        store.update_expected(NOW)
+        commit(store, 0, 60, archive.dense)
+        store.update_expected(archive.now)
         store.count_hours()
     with closing(connect(url, create=False, busy_timeout_s=5)) as database, database.engine.connect() as conn:
         conn.execution_options(isolation_level="AUTOCOMMIT").exec_driver_sql("VACUUM ANALYZE")
@@ -83,25 +127,27 @@ def make(url: str) -> None:
 def commit(store: Store, number: int, files: int, begin: datetime) -> float:
     """Claim and commit so many minutes; give the seconds of the commit."""
     work = outcomes(number, files, begin)
-    model, run = store.models()[0].id, store.start_run("backfill", NOW)
-    store.claim_files(run, [outcome.file for outcome in work], NOW)
+    model, run = store.models()[0].id, store.start_run("backfill", begin)
+    store.claim_files(run, [outcome.file for outcome in work], begin)
     since = time.perf_counter()
-    store.commit(run, work, model=model, source="backfill", now=NOW)
+    store.commit(run, work, model=model, source="backfill", now=begin)
     taken = time.perf_counter() - since
-    store.end_run(run, NOW)
+    store.end_run(run, begin)
     return taken
 
 
 class Side:
     """One of the two databases."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, archive: Archive, times: int) -> None:
         self.store = open_store(url)
+        self.archive = archive
+        self.times = times
         self.number = 0
 
-    def timed(self, ask: Callable[[], object], times: int = SOME) -> list[float]:
+    def timed(self, ask: Callable[[], object]) -> list[float]:
         found = []
-        for _ in range(times):
+        for _ in range(self.times):
             since = time.perf_counter()
             ask()
             found.append((time.perf_counter() - since) * 1000)
@@ -117,7 +163,7 @@ class Side:
     def planned(self, statement: str) -> list[float]:
         """Give the planner's own times in milliseconds."""
         found = []
-        for _ in range(SOME):
+        for _ in range(self.times):
             with self.store._db.reading() as conn:
                 rows = conn.exec_driver_sql(f"EXPLAIN (SUMMARY) {statement}").scalars().all()
             found.append(float(next(row for row in rows if row.startswith("Planning Time")).split()[2]))
@@ -125,36 +171,36 @@ class Side:
 
     def commit(self) -> list[float]:
         found = []
-        for _ in range(SOME):
+        for _ in range(self.times):
             self.number += 1
-            found.append(1000 * commit(self.store, self.number, 50, FIRST + timedelta(days=199.5 * self.number)))
+            found.append(1000 * commit(self.store, self.number, 50, self.archive.added(self.number)))
         return found
 
     def live(self) -> list[float]:
         """One frame a commit, as a live camera."""
         found = []
-        for _ in range(SOME):
+        for _ in range(self.times):
             self.number += 1
-            work = outcomes(self.number, 1, NOW + timedelta(minutes=self.number), 1)
-            model, run = self.store.models()[0].id, self.store.start_run("run", NOW)
-            self.store.claim_files(run, [outcome.file for outcome in work], NOW)
+            now = self.archive.now
+            work = outcomes(self.number, 1, now + timedelta(minutes=self.number), 1)
+            model, run = self.store.models()[0].id, self.store.start_run("run", now)
+            self.store.claim_files(run, [outcome.file for outcome in work], now)
             since = time.perf_counter()
-            self.store.commit(run, work, model=model, source="live", now=NOW)
+            self.store.commit(run, work, model=model, source="live", now=now)
             found.append(1000 * (time.perf_counter() - since))
-            self.store.end_run(run, NOW)
+            self.store.end_run(run, now)
         return found
 
     def again(self) -> list[float]:
         """The same thousand frames, which are there."""
-        return [1000 * commit(self.store, 1, 50, FIRST + timedelta(days=199.5)) for _ in range(5)]
+        return [1000 * commit(self.store, 1, 50, self.archive.added(1)) for _ in range(5)]
 
     def hour(self) -> list[float]:
         """Count the hour of 1,200 frames as `count_hours` does."""
-        store = self.store
+        store, dense = self.store, int(self.archive.dense.timestamp())
 
         def ask() -> None:
-            night = int(DENSE.timestamp()) // 86400
-            key = {"camera": 1, "night": night, "hour": int(DENSE.timestamp()) // 3600}
+            key = {"camera": 1, "night": dense // 86400, "hour": dense // 3600}
             with store._db.reading() as conn:
                 counted = sum(
                     row.frames
@@ -166,11 +212,11 @@ class Side:
 
     def night(self) -> list[float]:
         """Derive the events of a night."""
-        store = self.store
+        store, night = self.store, int(self.archive.dense.timestamp()) // 86400
 
         def ask() -> None:
             with store._db.reading() as conn:
-                events.look_at(conn, events.DueNight(1, int(DENSE.timestamp()) // 86400, None), RULES)
+                events.look_at(conn, events.DueNight(1, night, None), RULES)
 
         return self.timed(ask)
 
@@ -207,29 +253,16 @@ def compare(plain: Side, divided: Side) -> None:
         "a page of 1,000 embeddings without a label": Side.relabelled,
     }.items():
         tell(what, how(plain), how(divided))
-    for what, statement in STATEMENTS.items():
+    for what, statement in plain.archive.statements().items():
         tell(what, plain.timed(plain.sql(statement)), divided.timed(divided.sql(statement)))
         tell(f"{what}: planning", plain.planned(statement), divided.planned(statement))
 
 
-MOMENT = FIRST.timestamp() + 3000 * 86400 + 18 * 3600 + 216 * 5
-STATEMENTS = {
-    "one frame by file and index": "SELECT * FROM frames WHERE file_id = 25000 AND frame_index = 3",
-    "one frame by camera and time": f"SELECT * FROM frames WHERE camera_id = 1 AND time_utc = {MOMENT}",
-    "labels of one night by the view": (
-        f"SELECT * FROM labels_current WHERE camera = 'cam0' AND time_utc >= {MOMENT} AND time_utc < {MOMENT + 40000}"
-    ),
-    "newest 20 labels of a camera": (
-        "SELECT * FROM labels_current WHERE camera = 'cam0' ORDER BY time_utc DESC LIMIT 20"
-    ),
-    "occurrence of a year of one camera": YEAR,
-}
-
-
 def upkeep(plain: Side, divided: Side) -> None:
     """What a month costs: to vacuum it after a change, and to be rid of it."""
-    begin, end = datetime(2025, 1, 1, tzinfo=UTC).timestamp(), datetime(2025, 2, 1, tzinfo=UTC).timestamp()
-    of = f"time_utc >= {begin} AND time_utc < {end}"
+    month = plain.archive.month
+    of = f"time_utc >= {month.begin} AND time_utc < {month.later(1).begin}"
+    name = str(month).replace("-", "_")
     keys = f"(SELECT file_id, frame_index FROM frames WHERE {of})"
     tables = ("labels", "embeddings", "frames")
 
@@ -244,9 +277,9 @@ def upkeep(plain: Side, divided: Side) -> None:
     change = f"UPDATE labels SET reason = 'x' WHERE (file_id, frame_index) IN {keys}"
     run(plain, change)
     run(divided, change + f" AND {of}")
-    tell("vacuum after a month's labels changed", run(plain, "VACUUM labels"), run(divided, f"VACUUM labels_{MONTH}"))
+    tell("vacuum after a month's labels changed", run(plain, "VACUUM labels"), run(divided, f"VACUUM labels_{name}"))
     deleted = run(plain, *(f"DELETE FROM {table} WHERE (file_id, frame_index) IN {keys}" for table in tables))
-    dropped = run(divided, *(f"DROP TABLE {table}_{MONTH}" for table in tables))
+    dropped = run(divided, *(f"DROP TABLE {table}_{name}" for table in tables))
     tell("delete a month, or drop its tables", deleted, dropped)
     emptied = run(plain, *(f"VACUUM {table}" for table in tables))
     print(f"| vacuum of the plain tables after that | {emptied[0]:.0f} | | | | |")
@@ -255,7 +288,10 @@ def upkeep(plain: Side, divided: Side) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--url", required=True, help="server, without a database's name")
+    parser.add_argument("--frames", type=int, default=1_002_000)
+    parser.add_argument("--times", type=int, default=25)
     arguments = parser.parse_args()
+    archive = Archive(Layout(arguments.frames, 1, 216))
     print(machine())
     print(f"before: {load()}")
     import psycopg
@@ -265,18 +301,18 @@ def main() -> None:
         for name in names:
             conn.execute(f"DROP DATABASE IF EXISTS {name}")
         conn.execute(f"CREATE DATABASE {names[0]}")
-    make(f"{arguments.url}/{names[0]}")
+    make(f"{arguments.url}/{names[0]}", archive)
     with psycopg.connect(f"{arguments.url}/postgres", autocommit=True) as conn:
         conn.execute(f"CREATE DATABASE {names[1]} TEMPLATE {names[0]}")
     with closing(connect(f"{arguments.url}/{names[1]}", create=False, busy_timeout_s=5)) as database:
         since = time.perf_counter()
-        done = divide(database, NOW)
+        done = divide(database, archive.now)
         print(f"divided in {time.perf_counter() - since:.1f} s: {done.made} months from {done.first} to {done.last}")
         with database.engine.connect() as conn:
             conn.execution_options(isolation_level="AUTOCOMMIT").exec_driver_sql(
                 "VACUUM ANALYZE frames, labels, embeddings"
             )
-    plain, divided = (Side(f"{arguments.url}/{name}") for name in names)
+    plain, divided = (Side(f"{arguments.url}/{name}", archive, arguments.times) for name in names)
     compare(plain, divided)
     upkeep(plain, divided)
     print(f"after: {load()}")

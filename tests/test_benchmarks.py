@@ -15,6 +15,7 @@ from auroramon.bundle import check_golden, default_bundle, load_bundle
 from benchmarks.backends import Effort, Result, measured
 from benchmarks.runtimes import Case
 from benchmarks.sized import at_size
+from tests.store.conftest import postgres_server as postgres_server  # noqa: PLC0414  a fixture, by its name
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -83,6 +84,15 @@ def test_a_backfill_killed_twice_ends_with_every_label() -> None:
 
 def test_the_cost_of_a_frame_in_the_store_is_printed() -> None:
     assert "frames, 20 a file: " in run("store_size", "--frames", "3000", "--per-file", "20")
+
+
+def test_months_asks_the_same_of_a_plain_and_of_a_divided_database(postgres_server: str) -> None:
+    printed = run("months", "--url", postgres_server, "--frames", "2400", "--times", "2")
+    assert "months from 2011-12 to " in printed
+    for what in ("commit of 1,000 new frames", "labels of one night by the view", "newest 20", "delete a month"):
+        plain, divided = rows(printed, what)[0][1:3]
+        assert float(plain) > 0
+        assert float(divided) > 0
 
 
 @pytest.mark.timeout(420)  # torch.compile calls a compiler
