@@ -53,6 +53,18 @@ def test_each_gives_rows(filled: Store, number: int) -> None:
         assert conn.execute(text(QUERIES[number].replace(":00", r"\:00"))).all()
 
 
+def test_a_night_of_one_camera_is_found_by_the_index(filled: Store) -> None:
+    (query,) = (query for query in QUERIES if "BETWEEN" in query)
+    with filled._db.reading() as conn:
+        if filled._db.sqlite:
+            plan = [row.detail for row in conn.execute(text(f"EXPLAIN QUERY PLAN {query}"))]
+        else:
+            conn.execute(text("SET LOCAL enable_seqscan = off"))  # as in a table of which that would be a small part
+            plan = list(conn.scalars(text(f"EXPLAIN {query}")))
+    searches = [line for line in plan if "Index Cond" in line or "SEARCH f " in line]
+    assert any("camera_id" in line and "time_utc" in line for line in searches), plan
+
+
 @pytest.mark.parametrize(
     "view", ["labels_current", "occurrence_hourly", "occurrence_nightly", "file_states", "label_runs"]
 )
