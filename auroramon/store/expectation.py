@@ -48,8 +48,11 @@ class _Camera:
 
 
 def update(database: Database, now: float, watched: Iterable[str], limit_s: float = math.inf) -> None:
-    """Bring `expected` up to now, a few nights in a transaction; what `limit_s` seconds are too few for stays due."""
-    end = time.monotonic() + limit_s
+    """Bring `expected` up to now, a few nights in a transaction; what `limit_s` seconds are too few for stays due.
+
+    A few are counted in any case: a crowded machine would else never come to any.
+    """
+    end, late = time.monotonic() + limit_s, False
     names = sorted(set(watched))
     until = now - _GRACE_S
     with database.reading() as conn:
@@ -62,8 +65,8 @@ def update(database: Database, now: float, watched: Iterable[str], limit_s: floa
         if camera.name in names and camera.watched_from is not None:
             camera = _after_pause(database, camera, camera.watched_from, now)  # noqa: PLW2901
             _open_nights(database, camera, camera.watched_from or now, until)
-        while time.monotonic() < end and _fill(database, camera, until):
-            pass
+        while not late and _fill(database, camera, until):
+            late = time.monotonic() >= end
 
 
 def _placed_cameras(database: Database) -> list[_Camera]:
