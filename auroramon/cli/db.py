@@ -141,7 +141,12 @@ def migrate(config: Path | None, no_copy: bool) -> int:
 
 
 @db.command()
-@click.option("--since", metavar="YYYY-MM", callback=_month, help="First month. Default: that of the first frame.")
+@click.option(
+    "--since",
+    metavar="YYYY-MM",
+    callback=_month,
+    help="First month, kept for later calls. Default: that of the first frame.",
+)
 @config_option
 def partition(config: Path | None, since: Month | None) -> int:
     """Divide a PostgreSQL database by months, or make the months that it lacks, to two years ahead.
@@ -161,6 +166,11 @@ def partition(config: Path | None, since: Month | None) -> int:
     )
     if done.moved:
         click.echo(f"{counted(done.moved, 'frame')} moved out of the partition for the rest")
+    if done.left is not None:
+        click.echo(
+            f"frames before {done.first}, the first of {done.left}, stay in the partition for the rest: from there it "
+            "would be too many months; name the first month by --since YYYY-MM"
+        )
     if done.converted:
         click.echo("its tables and views were made anew: where roles use them, call `auroramon db roles | psql`")
     return 0

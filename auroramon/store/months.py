@@ -7,15 +7,21 @@ hold no time.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from sqlalchemy import ColumnElement, Connection, FromClause, text, true
 
+from auroramon.store.encoding import moment
+
 DIVIDED = ("frames", "labels", "embeddings")
 REST = "default"
 """What the partition of frames that have no month of their own is called by."""
+
+AHEAD = 24
+"""Months that are made ahead of the clock."""
 
 SHORT = 3
 """Months ahead of the clock that are few."""
@@ -25,7 +31,9 @@ _NAMES = text(
     "SELECT child.relname FROM pg_catalog.pg_inherits AS i JOIN pg_catalog.pg_class AS child ON child.oid = i.inhrelid "
     "WHERE i.inhparent = to_regclass('frames') AND child.relname ~ '^frames_[0-9]{4}_[0-9]{2}$' ORDER BY child.relname"
 )
-_OUTSIDE = text("SELECT EXISTS (SELECT 1 FROM frames WHERE time_utc < :first OR time_utc >= :end)")
+_CHOSEN = text("SELECT obj_description(to_regclass('frames'), 'pg_class')")  # a comment goes with a dump
+_BEFORE = text("SELECT MIN(time_utc) FROM frames WHERE time_utc < :first")
+_BETWEEN = text("SELECT EXISTS (SELECT 1 FROM frames WHERE time_utc >= :end AND time_utc < :far)")
 
 _DOUBLED = text(
     "SELECT COUNT(*) FROM (SELECT 1 FROM frames GROUP BY file_id, frame_index HAVING COUNT(*) > 1) AS twice"
@@ -89,10 +97,29 @@ def months(conn: Connection) -> list[Month]:
     return [Month.named(name.removeprefix("frames_")) for name in conn.scalars(_NAMES)]
 
 
-def shortage(conn: Connection, now: datetime) -> str:
-    """Say what is wrong with the months of a divided database; "" where nothing is.
+def choose(conn: Connection, first: Month) -> None:
+    """Note which month a person named as the first, for later calls and whoever asks what is short."""
+    conn.exec_driver_sql(f"COMMENT ON TABLE frames IS 'first month: {first}'")
 
-    For any role that reads `frames`: what lies outside of all months is asked for by its time.
+
+def chosen(conn: Connection) -> Month | None:
+    """Give the month that a person named as the first; None where nobody did."""
+    said = re.fullmatch(r"first month: (\d{4}-\d{2})", conn.scalar(_CHOSEN) or "")
+    return Month.named(said[1]) if said else None
+
+
+def earliest_before(conn: Connection, first: Month) -> datetime | None:
+    """Give the time of the earliest frame before a month; None where there is no frame."""
+    time = conn.scalar(_BEFORE, {"first": first.begin})
+    return None if time is None else moment(time)
+
+
+def shortage(conn: Connection, now: datetime) -> str:
+    """Say which months `auroramon db partition` could make and move frames to; "" where there are none.
+
+    For any role that reads `frames`: what lies outside of all months is asked for by its time. Frames further ahead
+    than months are made are of a clock that is wrong, and those before a month that a person named as the first lie
+    where that person wants them.
     """
     there = months(conn)
     if not there:
@@ -100,6 +127,12 @@ def shortage(conn: Connection, now: datetime) -> str:
     left = there[-1].number - Month.of(now).number
     if left < SHORT:
         return f"its months end with {there[-1]}, then every frame goes to the partition for the rest"
-    if conn.scalar(_OUTSIDE, {"first": there[0].begin, "end": there[-1].later(1).begin}):
-        return f"frames before {there[0]} or after {there[-1]} lie in the partition for the rest"
+    far = Month.of(now).later(AHEAD + 1).begin
+    if conn.scalar(_BETWEEN, {"end": there[-1].later(1).begin, "far": far}):
+        return f"frames after {there[-1]} lie in the partition for the rest"
+    if chosen(conn) is None and (early := earliest_before(conn, there[0])):
+        return (
+            f"frames before {there[0]}, the first of {Month.of(early)}, lie in the partition for the rest "
+            "(where a clock was wrong then, --since YYYY-MM names the first month)"
+        )
     return ""

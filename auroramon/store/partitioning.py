@@ -11,6 +11,7 @@ contain the time, and store/frames.py holds it under the writer's lock.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,12 +22,9 @@ from auroramon.errors import StoreError
 from auroramon.store.database import Database
 from auroramon.store.encoding import moment
 from auroramon.store.migrate import check_revision, drop_views, make_views
-from auroramon.store.months import DIVIDED, RELKIND, REST, Month, months
+from auroramon.store.months import AHEAD, DIVIDED, RELKIND, REST, Month, choose, chosen, earliest_before, months
 from auroramon.store.registry import living_runs, process_is_alive
 from auroramon.store.schema import metadata
-
-AHEAD = 24
-"""Months that are made ahead of the clock."""
 
 MOST = 480
 """Forty years: what has more began with a clock that was wrong."""
@@ -34,7 +32,7 @@ MOST = 480
 _OWNED = "SELECT pg_has_role(relowner, 'USAGE') FROM pg_catalog.pg_class WHERE oid = to_regclass('frames')"
 # Camera by camera, because the index gives that at once; all of them together would mean to read every frame.
 _EARLIEST = """SELECT MIN(of_camera.first) FROM cameras AS c CROSS JOIN LATERAL (
-    SELECT MIN(f.time_utc) AS first FROM frames AS f WHERE f.camera_id = c.id) AS of_camera"""
+    SELECT MIN(f.time_utc) AS first FROM frames AS f WHERE f.camera_id = c.id AND f.time_utc >= %s) AS of_camera"""
 _KEYS = {
     "frames": ("PRIMARY KEY (file_id, frame_index, time_utc)", "UNIQUE (camera_id, time_utc, channel_id, twin)"),
     "labels": ("PRIMARY KEY (file_id, frame_index, model_id, time_utc)",),
@@ -51,6 +49,7 @@ class Divided:
     last: Month
     made: int  # months
     moved: int  # frames that had lain in the partition for the rest
+    left: Month | None = None  # of the first frame that lies there still, where nobody named the first month
 
 
 def divide(
@@ -81,6 +80,8 @@ def divide(
                     "gone after ten minutes"
                 )
             done = _convert(conn, now, since)
+        if since is not None:
+            choose(conn, done.first)
     database.engine.dispose()  # what its connections know of the tables is of before
     with database.writing() as conn:
         conn.exec_driver_sql(f"ANALYZE {', '.join(DIVIDED)}")  # of tables with partitions nobody does it by himself
@@ -128,27 +129,34 @@ def _extend(conn: Connection, now: datetime, since: Month | None) -> Divided:
     missing = sorted(set(wanted) - set(there))
     moved = sum(_add(conn, month) for month in missing)
     every = sorted({*there, *wanted})
-    return Divided(False, every[0], every[-1], len(missing), moved)
+    early = None if since or chosen(conn) else earliest_before(conn, every[0])
+    return Divided(False, every[0], every[-1], len(missing), moved, Month.of(early) if early else None)
 
 
 def _wanted(conn: Connection, now: datetime, since: Month | None, there: Sequence[Month]) -> list[Month]:
-    """Give every month from the first that is there, asked for or has a frame to the last ahead of the clock."""
+    """Give every month from the first that is there, asked for or has a frame to the last ahead of the clock.
+
+    Once a person has named the first, no frame makes an earlier one: its clock would make years of empty months.
+    """
     last = Month.of(now).later(AHEAD)
     begun = min([*there, Month.of(now)])
     first = min(begun, since or _earliest(conn) or begun)
     if last.number - first.number >= MOST and there and since is None:
         first = begun  # a frame of a wrong clock stays in the partition for the rest
     if last.number - first.number >= MOST:
+        whence = f"from {first}" if since else f"from the first frame, of {first},"
         raise StoreError(
-            f"from the first frame, of {first}, to {last} there would be {last.number - first.number + 1} months: "
-            "name the first by --since YYYY-MM; older frames go to the partition for the rest"
+            f"{whence} to {last} there would be {last.number - first.number + 1} months: "
+            f"name {'a later one' if since else 'the first'} by --since YYYY-MM; older frames go to the partition for "
+            "the rest"
         )
     return [first.later(step) for step in range(last.number - first.number + 1)]
 
 
 def _earliest(conn: Connection) -> Month | None:
-    """Give the month of the first frame."""
-    time = conn.exec_driver_sql(_EARLIEST).scalar()
+    """Give the month of the first frame, of those since the month that a person named as the first."""
+    named = chosen(conn)
+    time = conn.exec_driver_sql(_EARLIEST, (named.begin if named else -math.inf,)).scalar()
     return None if time is None else Month.of(moment(time))
 
 

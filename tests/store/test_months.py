@@ -444,8 +444,42 @@ def test_months_that_run_out_are_told_to_any_role(station: Station) -> None:
     assert said(datetime(2027, 10, 31, tzinfo=UTC)) == ""
     assert said(datetime(2027, 11, 1, tzinfo=UTC)).startswith("its months end with 2028-01")
     assert station.store.shortage_of_months(datetime(2029, 1, 1, tzinfo=UTC))
-    station.commit(labelled(stat("a.png"), record(stat("a.png").path, time=datetime(2033, 1, 1, tzinfo=UTC))))
-    assert said(NOW) == "frames before 2026-01 or after 2028-01 lie in the partition for the rest"
+    station.commit(labelled(stat("a.png"), record(stat("a.png").path, time=datetime(2028, 2, 1, tzinfo=UTC))))
+    assert said(NOW) == ""  # a call could not help: it is further ahead than months are made
+    assert said(NOW + timedelta(days=1)) == "frames after 2028-01 lie in the partition for the rest"
+    station.commit(labelled(stat("b.png"), record(stat("b.png").path, time=datetime(2019, 1, 1, tzinfo=UTC))))
+    url = station.store._db.engine.url.render_as_string().replace("+psycopg", "")
+    assert divided(url, NOW + timedelta(days=1)).moved == 2
+    assert said(NOW + timedelta(days=1)) == ""
+
+
+def test_the_first_month_that_somebody_named_is_kept(station: Station) -> None:
+    """A clock that fell back to the year 2000 makes no three hundred empty months at the next call."""
+    url = station.store._db.engine.url.render_as_string().replace("+psycopg", "")
+    station.commit(labelled(stat("a.png"), record(stat("a.png").path, time=datetime(2000, 1, 1, tzinfo=UTC))))
+    with station.store._db.reading() as conn:
+        assert shortage(conn, NOW).startswith("frames before 2026-01, the first of 2000-01, lie in the partition")
+    assert divided(url, since="2025-11").made == 2
+    later = divided(url, NOW + timedelta(days=40))
+    assert later == Divided(False, Month.named("2025-11"), Month.named("2028-03"), 2, 0)
+    with station.store._db.reading() as conn:
+        assert shortage(conn, NOW) == ""
+    with station.store._db.writing() as conn:
+        conn.exec_driver_sql("DROP TABLE labels_2025_11, embeddings_2025_11, frames_2025_11")
+    assert str(divided(url).first) == "2025-12"  # a month that was dropped does not come back
+    assert divided(url, since="2000-01").moved == 1
+
+
+def test_frames_that_are_left_for_a_wrong_clock_are_told(station: Station) -> None:
+    url = station.store._db.engine.url.render_as_string().replace("+psycopg", "")
+    for number, year in enumerate((1970, 2011)):
+        file = stat(f"{number}.png")
+        station.commit(labelled(file, record(file.path, time=datetime(year, 1, 1, tzinfo=UTC))))
+    done = divided(url)
+    assert (done.moved, done.left) == (0, Month.named("1970-01"))
+    done = divided(url, since="2011-01")
+    assert (done.moved, done.left) == (1, None)
+    assert divided(url).left is None
 
 
 def test_a_plain_database_holds_no_time_beside_labels(store: Store) -> None:
@@ -483,9 +517,15 @@ def test_the_owner_divides_it_by_a_command_and_the_doctor_says_when_to_call_it_a
     assert "months" not in status_of(config)
     with closing(open_store(url)) as store:
         Station(store).commit(
-            labelled(stat("a.png"), record(stat("a.png").path, time=datetime(2099, 1, 1, tzinfo=UTC)))
+            labelled(stat("a.png"), record(stat("a.png").path, time=datetime(1970, 1, 1, tzinfo=UTC)))
         )
-    assert re.search(r"months +frames before 2025-01 or after .*: its owner must call `auroram", status_of(config))
+    assert "months " not in status_of(config)  # they lie before the month that was named as the first
+    with closing(connect(url, create=False, busy_timeout_s=5.0)) as database, database.writing() as conn:
+        conn.exec_driver_sql("COMMENT ON TABLE frames IS NULL")
+    assert re.search(
+        r"months +frames before 2025-01, the first of 1970-01, .*: its owner must call `aur", status_of(config)
+    )
+    assert "the first of 1970-01, stay in the partition for the rest" in said("partition")
     assert examined(utc_now() + timedelta(days=700)) == [("warning", "its owner must call: auroramon db partition")]
 
 
