@@ -57,6 +57,8 @@ class Account:
     outcomes: Counter[Outcome] = field(default_factory=Counter)
     frames: int = 0  # newly labelled
     relabelled: int = 0  # of them from stored embeddings, before any file was read
+    reopened: set[int] = field(default_factory=set)  # numbers of files that a rewritten original made pending
+    waiting: int = 0  # of these, how many the list had passed before that
 
     @property
     def ended(self) -> int:
@@ -66,7 +68,7 @@ class Account:
     @property
     def left(self) -> int:
         """Files that still have work."""
-        return self.listed - self.ended
+        return self.listed - self.ended + self.waiting
 
 
 class Backfill:
@@ -199,6 +201,7 @@ class Backfill:
                 return
         self._live()
         self.account.frames += len(done.records)
+        self.account.reopened |= done.reopened
         for file in done.files:
             if file.outcome is Outcome.CRASHED:
                 self._crashed.append(file.file)  # not an end: it is tried again, alone

@@ -81,6 +81,7 @@ class Coordinator:
         self._kept += [judge_empty(outcome, now, self.job.settle_s) for outcome in outcomes]
         files: list[FileResult] = []
         records: list[LabelRecord] = []
+        reopened: set[int] = set()
         for part in list(in_parts(self._kept)):
             try:
                 done = self.store.commit(
@@ -102,7 +103,8 @@ class Coordinator:
                 self._news(done.records)
             files += done.files
             records += done.records
-        return Committed(tuple(files), tuple(records))
+            reopened |= done.reopened
+        return Committed(tuple(files), tuple(records), frozenset(reopened))
 
     def _tell(self, done: Committed) -> None:
         """Log what a person should know of: files that gave less than a label for every frame."""

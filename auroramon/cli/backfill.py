@@ -175,6 +175,7 @@ def _label(
         account = work.run(listing, stop)
         if listing.complete and not stop.is_set():
             cursor.end()
+        account.waiting = store.pending_of(account.reopened)
         store.update_expected(utc_now())
         store.count_hours()
     account.relabelled = relabelled
@@ -200,6 +201,8 @@ def _tell(account: Account, place: str, complete: bool, as_json: bool) -> None:
         click.echo(f"{counted(account.relabelled, 'frame')} labelled from stored embeddings")
     if account.outcomes[Outcome.QUARANTINED]:
         click.echo("`auroramon quarantine list` says why files are in quarantine")
+    if account.waiting:
+        click.echo(f"copies of files that were rewritten, to be done again: {account.waiting}")
     if account.left or not complete:
         more = "" if complete else ", and there may be more that were not listed yet"
         click.echo(f"{counted(account.left, 'file')} not done{more}: call the same command again")

@@ -101,7 +101,8 @@ def commit(
     if job.ends:
         conn.execute(_END, job.ends)
         count_moves(conn, job.moves)
-    return Committed(tuple(job.results[place] for place in sorted(job.results)), tuple(job.records))
+    results = tuple(job.results[place] for place in sorted(job.results))
+    return Committed(results, tuple(job.records), job.reopened)
 
 
 def _with_rows(job: _Commit, outcomes: Sequence[FileOutcome]) -> list[_Work]:

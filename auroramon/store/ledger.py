@@ -6,7 +6,7 @@ end is written in the same transaction as its labels. Every function here runs i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -305,6 +305,15 @@ def release(conn: Connection, run: int) -> int:
 def free_claims(conn: Connection, runs: Select[tuple[int]]) -> int:
     """Take the files of dead runs out of their hands. The tries stay: one of these files may have killed it."""
     return conn.execute(update(files).where(files.c.claimed_by.in_(runs)).values(claimed_by=None)).rowcount
+
+
+def pending_of(conn: Connection, numbers: Collection[int]) -> int:
+    """Count those of these files, by their numbers, that are pending."""
+    ordered, pending = sorted(numbers), 0
+    for start in range(0, len(ordered), 1000):
+        some = files.c.id.in_(ordered[start : start + 1000])
+        pending += conn.scalar(select(func.count()).select_from(files).where(some, files.c.state == PENDING)) or 0
+    return pending
 
 
 def make_due(conn: Connection) -> None:

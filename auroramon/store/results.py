@@ -74,6 +74,7 @@ class Committed:
 
     files: tuple[FileResult, ...]  # in the order given
     records: tuple[LabelRecord, ...]  # newly labelled frames, duplicates left out
+    reopened: frozenset[int] = frozenset()  # numbers of files that were copies of a rewritten one, and became pending
 
     def counts(self) -> Mapping[tuple[str, str], int]:
         """Count the newly labelled frames by (camera, label)."""

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from tests.daemon import AURORAMON, account, daemon, labels, run, settled, stop, wait_until, write_config
-from tests.skies import stack, write_png
+from tests.skies import START, stack, write_png
 from tests.tiny import write_tiny_bundle
 
 
@@ -68,6 +68,25 @@ def test_live_and_backfill_give_the_same_labels_to_the_last_bit(tiny: Path, arch
     seen = labels(url)
     assert seen.keys() == backfilled.keys()
     assert {k: v[1:] for k, v in seen.items()} == {k: v[1:] for k, v in backfilled.items()}
+
+
+def test_a_copy_whose_original_was_rewritten_is_left_for_the_next_call_and_that_is_said(
+    tiny: Path, tmp_path: Path
+) -> None:
+    """It had been passed over as known: with exit code 0 its frames were gone until somebody happened to call again."""
+    config = write_config(tmp_path, tiny)
+    archive = tmp_path / "archive"
+    archive.mkdir()
+    original = archive / "20251222_1000_a_themis99_full.pgm.gz"
+    original.write_bytes(stack(range(3)))
+    (archive / "20251222_1000_b_themis99_full.pgm.gz").write_bytes(stack(range(3)))
+    run("backfill", archive, "-c", config)
+    original.write_bytes(stack(range(5), START))
+    done = run("backfill", archive, "-c", config, check=False)
+    assert done.returncode == 1
+    assert "copies of files that were rewritten, to be done again: 1\n1 file not done: call" in done.stdout
+    assert run("backfill", archive, "-c", config).stdout.startswith("2 files: 1 labelled, 1 known; 3 frames")
+    assert len(labels(f"sqlite:///{tmp_path / 'labels.db'}")) == 8
 
 
 def test_a_dry_run_counts_and_makes_no_database(tiny: Path, archive: Path, tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 
 from auroramon.store import accounts, awaited, commit, ledger, months
@@ -128,6 +128,11 @@ class Files(Opened):
         """Count the files by state; as quick for a hundred million as for one."""
         with self._db.reading() as conn:
             return accounts.account(conn)
+
+    def pending_of(self, numbers: Collection[int]) -> int:
+        """Count those of these files, by their numbers, that are pending."""
+        with self._db.reading() as conn:
+            return ledger.pending_of(conn, numbers)
 
     def shortage_of_months(self, now: datetime) -> str:
         """Say what is wrong with the months of a database that is divided by them; "" where nothing is."""
