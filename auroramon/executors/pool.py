@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import resource_tracker
 from multiprocessing.connection import wait as wait_for_process
+from multiprocessing.context import SpawnContext, SpawnProcess
 
 from auroramon.errors import AuroramonError
 from auroramon.executors.inline import crashed, guarded
@@ -83,6 +84,23 @@ def _shielded() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
+class _Worker(SpawnProcess):
+    """A worker that can be ended though it is shielded.
+
+    Where one worker has died the pool ends the others with SIGTERM, and waits for them: for ever, if one that blocks it
+    has a large result to hand over, which nobody takes any more.
+    """
+
+    def terminate(self) -> None:
+        self.kill()
+
+
+class _Workers(SpawnContext):
+    """Starts workers afresh: a fork would copy the threads' locks of the coordinator."""
+
+    Process = _Worker
+
+
 def _ready() -> None:
     """Answer, to show that a worker came up."""
 
@@ -124,9 +142,7 @@ class PoolExecutor:
         """
         if self._pool is None:
             _start_tracker()
-            # A fork would copy the threads' locks of the coordinator.
-            context = multiprocessing.get_context("spawn")
-            pool = ProcessPoolExecutor(self._workers, context, _start_worker, (self._make_labeller,))
+            pool = ProcessPoolExecutor(self._workers, _Workers(), _start_worker, (self._make_labeller,))
             try:
                 with _shielded():
                     ready = pool.submit(_ready)

@@ -24,6 +24,9 @@ def echo(files: Sequence[FileStat]) -> list[FileOutcome]:
     for file in files:
         if file.path == "mistake":
             raise ZeroDivisionError("a mistake of ours")
+        if file.path == "large":  # more than a pipe holds, and not before another worker is dead
+            time.sleep(1)
+            return [FileOutcome(file, Outcome.LABELLED, "x" * 5_000_000) for file in files]
         if file.path == "poison":
             os.kill(os.getpid(), signal.SIGKILL)
     return [FileOutcome(file, Outcome.LABELLED, str(os.getpid())) for file in files]
@@ -95,6 +98,24 @@ def test_a_mistake_costs_its_batch_and_nothing_else(executor: Executor) -> None:
     assert done == {
         "a": Outcome.LABELLED, "mistake": Outcome.CRASHED, "beside": Outcome.CRASHED, "b": Outcome.LABELLED,
     }  # fmt: skip
+
+
+def test_a_worker_that_dies_beside_one_with_much_to_tell_does_not_hold_up_the_rest() -> None:
+    """What the others have in hand comes back too, and the next batch is worked on."""
+    executor = PoolExecutor(make_echo, workers=2)
+    done: dict[str, Outcome] = {}
+
+    def work() -> None:
+        batches = [batch("large"), batch("poison"), batch("after")]
+        done.update(words(list(executor.run(batches, threading.Event()))))
+        executor.close()
+
+    working = threading.Thread(target=work, daemon=True)
+    working.start()
+    working.join(60)
+    assert not working.is_alive(), "it waits for a worker that nobody listens to"
+    assert set(done) == {"large", "poison", "after"}
+    assert done["poison"] is Outcome.CRASHED
 
 
 def test_batches_are_taken_only_as_they_are_worked_on(executor: Executor) -> None:
