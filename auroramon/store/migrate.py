@@ -11,7 +11,7 @@ from auroramon.errors import NoDatabaseError, StoreError
 from auroramon.store import views
 from auroramon.store.database import Database
 from auroramon.store.months import is_divided
-from auroramon.store.registry import living_runs, process_is_alive
+from auroramon.store.registry import STOP_FIRST, living_runs, process_is_alive
 from auroramon.store.schema import REVISION, metadata
 
 VERSION_TABLE = "auroramon_schema"
@@ -91,7 +91,7 @@ def _refuse_living_runs(
     for run in living_runs(conn, now, is_alive):
         raise StoreError(
             f"{database.place} is of an older auroramon (schema {old}, this one needs {REVISION}), and {run} works on "
-            "it: stop that first; a program that was killed elsewhere counts as gone after ten minutes"
+            f"it: {STOP_FIRST}"
         )
 
 

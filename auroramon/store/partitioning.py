@@ -23,7 +23,7 @@ from auroramon.store.database import Database
 from auroramon.store.encoding import moment
 from auroramon.store.migrate import check_revision, drop_views, make_views
 from auroramon.store.months import AHEAD, DIVIDED, RELKIND, REST, Month, choose, chosen, earliest_before, months
-from auroramon.store.registry import living_runs, process_is_alive
+from auroramon.store.registry import STOP_FIRST, living_runs, process_is_alive
 from auroramon.store.schema import metadata
 
 MOST = 480
@@ -75,10 +75,7 @@ def divide(
             done = _extend(conn, now, since)
         else:
             for run in living_runs(conn, now.timestamp(), is_alive):
-                raise StoreError(
-                    f"{run} works on {database.place}: stop that first; a program that was killed elsewhere counts as "
-                    "gone after ten minutes"
-                )
+                raise StoreError(f"{run} works on {database.place}: {STOP_FIRST}")
             done = _convert(conn, now, since)
         if since is not None:
             choose(conn, done.first)

@@ -22,6 +22,9 @@ from auroramon.store.schema import cameras, embedders, labels, models, runs
 SILENT_S = 600.0
 """A run that has not given a sign of life for ten minutes is dead, wherever it ran."""
 
+STOP_FIRST = "stop that first; a program that was killed elsewhere counts as gone after ten minutes"
+"""What to do about a living run that stands in the way."""
+
 
 class Process(NamedTuple):
     """Where a run is at work."""

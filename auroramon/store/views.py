@@ -17,34 +17,35 @@ SELECT f.file_id, f.frame_index, f.camera_id, f.channel_id, f.time_utc, f.time_s
        f.moon_phase, l.model_id, l.label_id AS model_label_id, COALESCE(r.label_id, l.label_id) AS label_id,
        l.confidence, l.scores, l.distance, l.reason, l.source, l.run_id, r.id AS review_id, r.reviewer
 FROM frames AS f
-JOIN labels AS l ON l.file_id = f.file_id AND l.frame_index = f.frame_index
-JOIN models AS m ON m.id = l.model_id
+{labels}
 LEFT JOIN reviews AS r ON r.id = (
     SELECT MAX(newest.id) FROM reviews AS newest
     WHERE newest.file_id = f.file_id AND newest.frame_index = f.frame_index AND newest.time_utc = f.time_utc)
+{of_them}"""
+
+_BY_JOIN = {
+    "labels": """\
+JOIN labels AS l ON l.file_id = f.file_id AND l.frame_index = f.frame_index
+JOIN models AS m ON m.id = l.model_id""",
+    "of_them": """\
 WHERE NOT EXISTS (
     SELECT 1 FROM labels AS l2 JOIN models AS m2 ON m2.id = l2.model_id
     WHERE l2.file_id = f.file_id AND l2.frame_index = f.frame_index AND l2.model_id <> l.model_id
       AND (COALESCE(m2.promoted_at, 0), m2.created, m2.id) > (COALESCE(m.promoted_at, 0), m.created, m.id))
-"""
+""",
+}
 
-# The same where labels are divided by months: asked for frame by frame, so that only the month of a frame is read,
+# Where labels are divided by months they are asked for frame by frame, so that only the month of a frame is read,
 # whatever the planner thinks of the number of months. As a join it took seven times as long to plan. Not so in a plain
 # database: whoever reads all labels would wait up to three times as long as for the join.
-_CURRENT_DIVIDED = """
-CREATE VIEW current_codes AS
-SELECT f.file_id, f.frame_index, f.camera_id, f.channel_id, f.time_utc, f.time_source, f.night, f.sun, f.moon,
-       f.moon_phase, l.model_id, l.label_id AS model_label_id, COALESCE(r.label_id, l.label_id) AS label_id,
-       l.confidence, l.scores, l.distance, l.reason, l.source, l.run_id, r.id AS review_id, r.reviewer
-FROM frames AS f
+_FRAME_BY_FRAME = {
+    "labels": """\
 CROSS JOIN LATERAL (
     SELECT said.* FROM labels AS said JOIN models AS m ON m.id = said.model_id
     WHERE said.file_id = f.file_id AND said.frame_index = f.frame_index AND said.time_utc = f.time_utc
-    ORDER BY COALESCE(m.promoted_at, 0) DESC, m.created DESC, m.id DESC LIMIT 1) AS l
-LEFT JOIN reviews AS r ON r.id = (
-    SELECT MAX(newest.id) FROM reviews AS newest
-    WHERE newest.file_id = f.file_id AND newest.frame_index = f.frame_index AND newest.time_utc = f.time_utc)
-"""
+    ORDER BY COALESCE(m.promoted_at, 0) DESC, m.created DESC, m.id DESC LIMIT 1) AS l""",
+    "of_them": "",
+}
 
 _LABELS = """
 CREATE VIEW labels_current AS
@@ -188,7 +189,7 @@ def statements(dialect: str, *, divided: bool = False) -> list[str]:
     """Give the statements that make every view, in order; `divided` where labels hold the time of their frame."""
     sqlite = dialect == "sqlite"
     return [
-        _CURRENT_DIVIDED if divided else _CURRENT,
+        _CURRENT.format_map(_FRAME_BY_FRAME if divided else _BY_JOIN),
         _labels_view(sqlite),
         _parts_view(sqlite),
         _occurrence_view("occurrence_hourly", f"{_hour_iso(sqlite)} AS hour, p.hour * 3600 AS hour_utc", "p.hour"),
