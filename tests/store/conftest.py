@@ -52,7 +52,10 @@ def postgres_database(postgres_server: str) -> str:
 @pytest.fixture(scope="session")
 def divided_database(postgres_server: str) -> str:
     """The same, divided by months."""
-    url = new_postgres_database(postgres_server)
+    return _divided(new_postgres_database(postgres_server))
+
+
+def _divided(url: str) -> str:
     open_store(url).close()
     with closing(connect(url, create=False, busy_timeout_s=5.0)) as database:
         divide(database, NOW)
@@ -105,3 +108,21 @@ def store(store_url: str) -> Iterator[Store]:
 def station(store: Store) -> Station:
     """A camera with a model and a running daemon."""
     return Station(store)
+
+
+@pytest.fixture
+def url(postgres_server: str) -> str:
+    """An empty database of the test's own."""
+    return new_postgres_database(postgres_server)
+
+
+@pytest.fixture
+def divided_url(url: str) -> str:
+    """The same with tables that are divided by months."""
+    return _divided(url)
+
+
+@pytest.fixture
+def divided_station(divided_url: str) -> Iterator[Station]:
+    with closing(open_store(divided_url)) as store:
+        yield Station(store)
