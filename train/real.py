@@ -74,6 +74,13 @@ def summary(scored: list[Scored]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def agreement(one: list[Scored], other: list[Scored]) -> str:
+    """Say how often two graphs gave a frame the same label."""
+    pairs = [pair for a, b in zip(one, other, strict=True) for pair in zip(a.said, b.said, strict=True)]
+    same = sum(a == b for a, b in pairs)
+    return f"Both give the same label to {same} of {len(pairs)} frames ({100 * same / max(len(pairs), 1):.1f} %).\n"
+
+
 def _words(scored: Scored) -> str:
     if not scored.said:
         return "refused"

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from auroramon.bundle import default_bundle
-from train.real import Scored, score_real, summary
+from train.real import Scored, agreement, score_real, summary
 
 
 def scored(camera: str, accepted: str, *said: str) -> Scored:
@@ -27,6 +27,13 @@ def test_a_camera_counts_once() -> None:
     assert "Mean over 3 cameras 72.2 %, over 5 files 70.0 %" in text
     assert "aurora recall 100.0 % of 2 files" in text
     assert "false alarms 50.0 % of 2 files" in text
+
+
+def test_two_graphs_are_compared_frame_by_frame() -> None:
+    one = [scored("a", "arc", "arc"), scored("b", "cloudy", "moon", "cloudy"), scored("c", "unknown")]
+    other = [scored("a", "arc", "diffuse"), scored("b", "cloudy", "moon", "cloudy"), scored("c", "unknown")]
+    assert agreement(one, other) == "Both give the same label to 2 of 3 frames (66.7 %).\n"
+    assert agreement(one, one) == "Both give the same label to 3 of 3 frames (100.0 %).\n"
 
 
 def test_every_file_of_the_manifest_is_scored(tmp_path: Path) -> None:
