@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "compare": ("trials:compare", "Train several runs at an equal budget, and print their figures."),
     "oath": ("trials:oath", "All of it on a copy of OATH v1.1: figures, report, bundle."),
     "paper": ("paper:paper", "Train the models of Endo & Matsumoto 2022 again, and print their table beside ours."),
+    "tidy": ("tidy:tidy", "List frames in the work folder that no run refers to; --yes removes them."),
     "score-real": ("real:score_real_command", "Score a finished model on real frames: to report, never to choose."),
 }
 
