@@ -189,8 +189,10 @@ def _exposure(rng: np.random.Generator, style: Style, gamma: float, sensitive: b
 
 
 def _sky_colour(rng: np.random.Generator) -> tuple[float, float, float]:
-    """Brown, olive, neutral or blue-grey, as towns, airglow and filters make it."""
+    """Brown, olive, neutral, blue-grey or, where airglow prevails, greenish, as towns, airglow and filters make it."""
     red, blue = np.exp(rng.normal(0.08, 0.22)), np.exp(rng.normal(-0.15, 0.28))
+    if rng.random() < 0.2:
+        red, blue = 0.85 * red, 0.8 * blue
     return (float(red), 1.0, float(blue))
 
 

@@ -141,5 +141,27 @@ def underside(geometry: SkyGeometry, clouds: Clouds, relief: FloatArray, horizon
 
     `horizon` is the light of the town's dome at each pixel, (H,W).
     """
-    shade = np.exp(np.float32(0.5 * clouds.relief) * np.clip(relief, -2.2, 2.2))
+    shade = _shade(clouds, relief)
     return f32((np.float32(clouds.brightness) + horizon * np.float32(0.8 + 0.3 * clouds.brightness)) * shade)
+
+
+def from_above(
+    geometry: SkyGeometry, clouds: Clouds, depth: FloatArray, relief: FloatArray, sky: FloatArray
+) -> FloatArray:
+    """Light of a twilight sky (C,H,W) as it comes out of a fully opaque cloud below, (C,H,W).
+
+    A cloud mixes light of all sides, and gives down the less the thicker it is (two streams, asymmetry 0.85). How much
+    of the warm horizon reaches its top differs; the rest is the blue from overhead.
+    """
+    up = geometry.up * geometry.inside
+    every = (sky * up).sum(axis=(1, 2), keepdims=True) / max(float(up.sum()), 1e-6)
+    if len(every) == 3:
+        blue = every.mean() * np.array([0.7, 0.95, 1.35], np.float32)[:, None, None]
+        every = np.float32(clouds.warm) * every + np.float32(1 - clouds.warm) * blue
+    return f32(
+        (np.float32(0.75) * every + np.float32(0.25) * sky) * _shade(clouds, relief) / (1 + np.float32(0.11) * depth)
+    )
+
+
+def _shade(clouds: Clouds, relief: FloatArray) -> FloatArray:
+    return f32(np.exp(np.float32(0.5 * clouds.relief) * np.clip(relief, -2.2, 2.2)))

@@ -64,8 +64,10 @@ def render(geometry: SkyGeometry, place: Station, scene: Scene) -> Drawn:
     light = night_sky.space(geometry, scene.sky) * through + stars
     if scene.sky.satellites:
         light += night_sky.trails(geometry, scene.sky)
-    air = night_sky.air(geometry, scene.sky)
-    deck = _deck(geometry, place, scene, air)
+    air, dusk = night_sky.air(geometry, scene.sky), night_sky.dusk(geometry, scene.sky)
+    if dusk is not None:
+        light += dusk
+    deck = _deck(geometry, place, scene, air, dusk)
     aurora = glow(geometry, scene.display, scene.t) * (through * deck.clear) if scene.display else None
     light *= deck.clear
     light += air
@@ -114,7 +116,7 @@ def _through(drawn: Drawn, film: Film) -> Drawn:
     )
 
 
-def _deck(geometry: SkyGeometry, place: Station, scene: Scene, air: FloatArray) -> _Deck:
+def _deck(geometry: SkyGeometry, place: Station, scene: Scene, air: FloatArray, dusk: FloatArray | None) -> _Deck:
     if scene.clouds is None:
         return _Deck(np.float32(1), None, 0.0, 0.0)
     depth, relief = cloud.optical_depth(geometry, scene.clouds)
@@ -122,6 +124,8 @@ def _deck(geometry: SkyGeometry, place: Station, scene: Scene, air: FloatArray) 
     underside = cloud.underside(geometry, scene.clouds, relief, air.mean(axis=0))
     warm = (0.8 + 0.7 * scene.clouds.warm, 1.0, 1.15 - 0.65 * scene.clouds.warm)
     lit = night_sky.tint(geometry.camera, warm) * underside
+    if dusk is not None:
+        lit = lit + cloud.from_above(geometry, scene.clouds, depth, relief, dusk)
     if scene.moon:
         lit = lit + lunar.moonlit_cloud(geometry, scene.moon, depth)
     kept = place.sky * (geometry.disc_radius < CROP)

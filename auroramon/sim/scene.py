@@ -58,8 +58,7 @@ def draw(rng: np.random.Generator, label: str, camera: SimCamera, size: int | No
         scene = replace(scene, dome=random_dome(rng, UNCLEAN))
         drawn, truth = _made_visible(geometry, place, label, render(geometry, place, scene))
         truth["tries"] = tries
-        if scene.moon:
-            truth["moon_altitude_deg"] = scene.moon.altitude_deg
+        truth["moon_altitude_deg"] = scene.moon.altitude_deg if scene.moon else -90.0
         margin = truth["visible"] - VISIBLE[label]
         if best is None or margin > best[0]:
             best = (margin, drawn, truth)
@@ -113,7 +112,7 @@ def random_scene(
 ) -> Scene:
     """The sky of a class, and of a kind of it, with what else may be there, by the rules of docs/simulation.md."""
     sky = random_sky(rng, geometry.camera)
-    if label in AURORA_LABELS or label == "cloudy":  # a bright dawn outshines both
+    if label in AURORA_LABELS:  # a bright dawn outshines it
         sky = replace(sky, sun_altitude_deg=min(sky.sun_altitude_deg, -12.0))
     if label in AURORA_LABELS:
         before = _thin_clouds(rng) if label != "diffuse" and rng.random() < 0.1 else _few_clouds(rng, 0.06)

@@ -154,14 +154,19 @@ def _zodiacal(geometry: SkyGeometry, sky: Sky) -> FloatArray:
 
 
 def air(geometry: SkyGeometry, sky: Sky) -> FloatArray:
-    """Light scattered by the air below everything else: twilight and towns, (C,H,W)."""
+    """Light of towns that the air scatters below everything else, (C,H,W)."""
     camera = geometry.camera
     out = np.zeros((camera.channels, *geometry.shape), np.float32)
     if camera.city * sky.city > 0.02:
         out += tint(camera, (1.45, 1.0, 0.55)) * np.float32(camera.city * sky.city) * geometry.light_dome
-    if sky.sun_altitude_deg > -19:
-        out += twilight(geometry, sky.sun_altitude_deg, sky.sun_azimuth_deg, sky.sun_spread_deg, sky.sun_height_deg)
     return out
+
+
+def dusk(geometry: SkyGeometry, sky: Sky) -> FloatArray | None:
+    """Twilight, (C,H,W): the air above any cloud scatters it. None in the dark of night."""
+    if sky.sun_altitude_deg <= -19:
+        return None
+    return twilight(geometry, sky.sun_altitude_deg, sky.sun_azimuth_deg, sky.sun_spread_deg, sky.sun_height_deg)
 
 
 def twilight(
