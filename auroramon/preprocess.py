@@ -17,11 +17,18 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from auroramon.resample import ChannelRule, inside, sample
+from auroramon.resample import ChannelRule, inside, sample, sample_excess
 from auroramon.types import Disc
 
-InputChannel = Literal["stretched", "equalised"]
-"""`stretched`: linear between the percentiles. `equalised`: rank within the sky, so free of any tone curve."""
+InputChannel = Literal["stretched", "equalised", "green"]
+"""`stretched`: linear between the percentiles. `equalised`: rank within the sky, so free of any tone curve. `green`:
+how much greener than grey it is, 0 to 1: aurora is, clouds, Moon and dawn are not; 0.5 where there is no colour."""
+
+DARK = 0.1
+"""Part of the high percentile that is added to the grey by which the excess is divided: in the dark it is noise."""
+
+ONE_PLANE = 0.9
+"""Green excess of a whole sky, as part of its grey, beyond which the frame holds one plane only and shows no colour."""
 
 FARTHEST = 8
 """A disc of more than so many frames is a mistake in the configuration, and would need the memory of as many."""
@@ -55,6 +62,11 @@ class PreprocessSpec:
         if not len(self.channels) == len(self.mean) == len(self.std) or min(self.std) <= 0:
             raise ValueError("mean and std need one (positive) value per channel")
 
+    @property
+    def colour(self) -> bool:
+        """Whether it looks at colours."""
+        return "green" in self.channels
+
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> PreprocessSpec:
         """Read what `to_json` gave.
@@ -80,6 +92,7 @@ class Sky:
     valid: NDArray[np.bool_]  # (S,S) True where there is sky: inside the disc, the frame and the mask
     low: float  # counts at the low percentile of the valid pixels
     high: float  # counts at the high percentile
+    excess: NDArray[np.float32] | None = None  # (S,S) counts of green beyond grey; None: no colour, or not asked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,18 +103,21 @@ class Skies:
     valid: NDArray[np.bool_]  # (S,S) True where there is sky
     low: NDArray[np.float64]  # (N,) counts at the low percentile of each
     high: NDArray[np.float64]  # (N,) counts at the high percentile of each
+    excess: NDArray[np.float32] | None = None  # (N,S,S) counts of green beyond grey; None: no colour, or not asked for
 
     def __len__(self) -> int:
         return len(self.grey)
 
     def __getitem__(self, k: int) -> Sky:
-        return Sky(self.grey[k], self.valid, float(self.low[k]), float(self.high[k]))
+        excess = None if self.excess is None else self.excess[k]
+        return Sky(self.grey[k], self.valid, float(self.low[k]), float(self.high[k]), excess)
 
     def some(self, which: Sequence[int]) -> Skies:
         """Give those of some frames, in this order."""
         if len(which) == len(self):
             return self
-        return Skies(self.grey[which], self.valid, self.low[which], self.high[which])
+        excess = None if self.excess is None else self.excess[which]
+        return Skies(self.grey[which], self.valid, self.low[which], self.high[which], excess)
 
 
 def where(grey: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.float32]:
@@ -112,7 +128,8 @@ def where(grey: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.flo
 
 def together(sky: Sky) -> Skies:
     """Give one frame's sky as those of one frame."""
-    return Skies(sky.grey[None], sky.valid, np.array([sky.low]), np.array([sky.high]))
+    excess = None if sky.excess is None else sky.excess[None]
+    return Skies(sky.grey[None], sky.valid, np.array([sky.low]), np.array([sky.high]), excess)
 
 
 def square_size(shape: tuple[int, ...], pixel_aspect: float) -> tuple[float, float]:
@@ -172,7 +189,10 @@ def extract_skies(
         return Skies(grey, valid, zeros, zeros)
     low, high = (round(p / 100 * (values.shape[1] - 1)) for p in (spec.low_percentile, spec.high_percentile))
     values.partition((low, high), axis=1)
-    return Skies(grey, valid, values[:, low].astype(np.float64), values[:, high].astype(np.float64))
+    excess = None
+    if spec.colour and rule == "luma" and frames[0].ndim == 3:
+        excess = np.stack([sample_excess(pixels, box, spec.size) for pixels in frames])
+    return Skies(grey, valid, values[:, low].astype(np.float64), values[:, high].astype(np.float64), excess)
 
 
 def to_input(sky: Sky, spec: PreprocessSpec) -> NDArray[np.float32]:
@@ -196,10 +216,32 @@ def to_inputs(skies: Skies, spec: PreprocessSpec) -> NDArray[np.float32]:
     size = skies.grey.shape[1:]
     planes = np.empty((len(skies), len(spec.channels), *size), dtype=np.float32)
     for k, name in enumerate(spec.channels):
-        planes[:, k] = stretched if name == "stretched" else _equalise(stretched, skies.valid)
+        if name == "green":
+            planes[:, k] = _green(skies)
+        else:
+            planes[:, k] = stretched if name == "stretched" else _equalise(stretched, skies.valid)
     planes -= np.asarray(spec.mean, dtype=np.float32)[:, None, None]
     planes /= np.asarray(spec.std, dtype=np.float32)[:, None, None]
     return planes
+
+
+def _green(skies: Skies) -> NDArray[np.float32] | np.float32:
+    """Give how much greener than grey each pixel of (N,S,S) is, 0 to 1; 0.5 where nothing is known of its colour.
+
+    A frame of one plane, as filter cameras write them into colour files, would be all green or none: it has no colour.
+    """
+    half = np.float32(0.5)
+    if skies.excess is None:
+        return half
+    with np.errstate(invalid="ignore", divide="ignore"):
+        grey = np.maximum(skies.grey, 0)
+        every, sky = (where(v, skies.valid).sum(axis=1, dtype=np.float64) for v in (skies.excess, grey))
+        coloured = np.abs(every) < 3 * ONE_PLANE * sky  # false also where a pixel has no number
+        grey += (np.float32(DARK) * np.maximum(skies.high, 0).astype(np.float32))[:, None, None]
+        green: NDArray[np.float32] = half + half * skies.excess / (3 * grey)
+    np.clip(green, 0, 1, out=green)
+    green[~(skies.valid & coloured[:, None, None] & (green >= 0))] = half
+    return green
 
 
 def _equalise(stretched: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.float32]:

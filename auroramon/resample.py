@@ -1,8 +1,9 @@
-"""From the pixels of a frame to grey samples of a square: what is cut out, how colour becomes grey, the filter."""
+"""From the pixels of a frame to samples of a square: what is cut out, how colour becomes grey or green, the filter."""
 
 from __future__ import annotations
 
-from functools import lru_cache
+from collections.abc import Callable
+from functools import lru_cache, partial
 from typing import Any, Literal
 
 import numpy as np
@@ -32,13 +33,32 @@ def to_grey(pixels: NDArray[Any], rule: ChannelRule) -> Image.Image:
         return Image.fromarray(np.ascontiguousarray(plane, dtype=np.float32))
     if pixels.dtype == np.uint8:
         return Image.fromarray(np.ascontiguousarray(pixels)).convert("F")  # Pillow's own BT.601, not rounded
-    weights = np.array([0.299, 0.587, 0.114], dtype=np.float32)
-    return Image.fromarray(pixels.astype(np.float32, order="C") @ weights)  # BLAS sums in an order of the layout's
+    return Image.fromarray(_weighed(pixels, (0.299, 0.587, 0.114)))
+
+
+def to_excess(pixels: NDArray[Any]) -> Image.Image:
+    """Give a mode F image of 2 green - red - blue, in counts, of (H,W,3) pixels: 0 where they are grey.
+
+    Woebbecke et al. (1995, Transactions of the ASAE 38, 259) call it the excess green.
+    """
+    return Image.fromarray(_weighed(pixels, (-1, 2, -1)))
+
+
+def _weighed(pixels: NDArray[Any], weights: tuple[float, float, float]) -> NDArray[np.float32]:
+    """Give the (H,W) sums of red, green and blue, each times its weight."""
+    with np.errstate(invalid="ignore"):  # of a pixel that holds no number comes none
+        sums: NDArray[np.float32] = pixels.astype(np.float32, order="C") @ np.array(weights, dtype=np.float32)
+    return sums  # BLAS adds up in an order of the layout's, which `order` fixes
 
 
 def sample(pixels: NDArray[Any], box: Box, size: int, rule: ChannelRule) -> NDArray[np.float32]:
     """Give the (size,size) grey samples of a box in a frame; beyond the frame's edges its last pixels go on."""
-    return _resample(*_cut(pixels, box, size, rule), size)
+    return _resample(*_cut(pixels, box, size, partial(to_grey, rule=rule)), size)
+
+
+def sample_excess(pixels: NDArray[Any], box: Box, size: int) -> NDArray[np.float32]:
+    """Give the (size,size) samples of the excess green of a box in a (H,W,3) frame, as `sample` gives its grey."""
+    return _resample(*_cut(pixels, box, size, to_excess), size)
 
 
 @lru_cache(maxsize=64)
@@ -70,10 +90,12 @@ def _span(start: float, stop: float, limit: int, size: int) -> tuple[int, int, i
     return first, max(1, blocks), factor
 
 
-def _cut(pixels: NDArray[Any], box: Box, size: int, rule: ChannelRule) -> tuple[Image.Image, Box]:
-    """Give the part of a frame that a box needs, grey and averaged by whole blocks, and the box in its pixels.
+def _cut(
+    pixels: NDArray[Any], box: Box, size: int, plane_of: Callable[[NDArray[Any]], Image.Image]
+) -> tuple[Image.Image, Box]:
+    """Give the part of a frame that a box needs, one plane averaged by whole blocks, and the box in its pixels.
 
-    Rows are added before anything becomes grey: for a camera of eight megapixels that is several times as fast.
+    Rows are added before the plane is made of colours: for a camera of eight megapixels that is several times as fast.
     """
     x, width, fx = _span(box[0], box[2], pixels.shape[1], size)
     y, height, fy = _span(box[1], box[3], pixels.shape[0], size)
@@ -81,11 +103,11 @@ def _cut(pixels: NDArray[Any], box: Box, size: int, rule: ChannelRule) -> tuple[
     if fy > 1:
         exact = np.uint32 if part.dtype.kind in "iu" else np.float32
         part = part.reshape(height, fy, *part.shape[1:]).sum(axis=1, dtype=exact)
-    grey = to_grey(part, rule)
+    plane = plane_of(part)
     if fx * fy > 1:
-        sums = np.asarray(grey).reshape(height, width, fx).sum(axis=2, dtype=np.float64)
-        grey = Image.fromarray((sums / (fx * fy)).astype(np.float32))
-    return grey, ((box[0] - x) / fx, (box[1] - y) / fy, (box[2] - x) / fx, (box[3] - y) / fy)
+        sums = np.asarray(plane).reshape(height, width, fx).sum(axis=2, dtype=np.float64)
+        plane = Image.fromarray((sums / (fx * fy)).astype(np.float32))
+    return plane, ((box[0] - x) / fx, (box[1] - y) / fy, (box[2] - x) / fx, (box[3] - y) / fy)
 
 
 def _resample(image: Image.Image, box: Box, size: int) -> NDArray[np.float32]:

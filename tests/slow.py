@@ -16,7 +16,7 @@ from auroramon.gates import (
     SATURATED_PART,
 )
 from auroramon.lines import COARSEST_LINES, INNER, LEAST_BEND, ONE_LINE, ONE_WAY, SAME_BEND, SAME_PLACE
-from auroramon.preprocess import LEVELS, PreprocessSpec, Sky
+from auroramon.preprocess import DARK, LEVELS, ONE_PLANE, PreprocessSpec, Sky
 
 Grey = NDArray[np.float32]
 Seen = NDArray[np.bool_]
@@ -36,11 +36,33 @@ def to_input(sky: Sky, spec: PreprocessSpec) -> NDArray[np.float32]:
     with np.errstate(invalid="ignore"):
         stretched = np.clip((sky.grey - np.float32(sky.low)) / (spread if spread > 0 else np.float32(np.inf)), 0, 1)
     stretched[~(sky.valid & (stretched >= 0))] = 0
-    planes = [stretched if name == "stretched" else _equalise(stretched, sky.valid) for name in spec.channels]
+    made = {
+        "stretched": lambda: stretched,
+        "equalised": lambda: _equalise(stretched, sky.valid),
+        "green": lambda: _green(sky),
+    }
+    planes = [made[name]() for name in spec.channels]
     shape = (-1, 1, 1)
     mean, std = (np.array(values, dtype=np.float32).reshape(shape) for values in (spec.mean, spec.std))
     result: NDArray[np.float32] = (np.stack(planes) - mean) / std
     return result
+
+
+def _green(sky: Sky) -> Grey:
+    plane = np.full(sky.grey.shape, 0.5, dtype=np.float32)
+    if sky.excess is None:
+        return plane
+    grey = np.where(sky.grey < 0, np.float32(0), sky.grey)
+    with np.errstate(invalid="ignore"):
+        every, total = (v[sky.valid].sum(dtype=np.float64) for v in (sky.excess, grey))
+    if not abs(every) < 3 * ONE_PLANE * total:
+        return plane
+    least = np.float32(DARK) * np.float32(max(sky.high, 0))
+    for at in np.argwhere(sky.valid):
+        divisor = 3 * (grey[tuple(at)] + least)
+        if divisor > 0:
+            plane[tuple(at)] = min(max(np.float32(0.5) + np.float32(0.5) * sky.excess[tuple(at)] / divisor, 0), 1)
+    return plane
 
 
 def _equalise(stretched: Grey, valid: Seen) -> Grey:

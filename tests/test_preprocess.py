@@ -306,3 +306,65 @@ def test_a_mask_that_is_no_use_is_refused(tmp_path: Path) -> None:
         load_mask(tmp_path / "text.png", (20, 30))
     with pytest.raises(ConfigError, match="hide the whole sky"):
         load_mask(write_mask(tmp_path / "black.png", np.zeros((20, 30), np.uint8)), (20, 30))
+
+
+GREEN = spec(32, channels=("stretched", "green"))
+
+
+def coloured(rgb: tuple[float, float, float], kind: type = np.uint8, size: int = 64) -> NDArray[Any]:
+    """A frame of one colour that grows brighter to the right."""
+    return (np.linspace(0.5, 1, size)[None, :, None] * np.broadcast_to(rgb, (size, size, 3))).astype(kind)
+
+
+def green_of(frame: NDArray[Any], rule: ChannelRule = "luma") -> NDArray[np.float32]:
+    plane: NDArray[np.float32] = to_input(extract_sky(frame, 1.0, middle(frame), GREEN, rule), GREEN)[1]
+    return plane
+
+
+@pytest.mark.parametrize(
+    ("rgb", "least", "most"),
+    [
+        ((60, 160, 60), 0.6, 0.8),
+        ((120, 120, 120), 0.499, 0.501),
+        ((150, 110, 70), 0.45, 0.51),
+        ((90, 110, 170), 0.4, 0.49),
+    ],
+    ids=["aurora", "grey", "town-lit cloud", "dusk"],
+)
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16, np.float32])
+def test_green_tells_aurora_from_what_is_grey_brown_or_blue(
+    rgb: tuple[float, float, float], least: float, most: float, kind: type
+) -> None:
+    sky = green_of(coloured(rgb, kind))
+    assert least < sky[16, 16] < most
+    assert sky[0, 0] == 0.5, "outside the disc there is no colour"
+
+
+def test_green_does_not_change_with_the_brightness_but_fades_in_the_dark() -> None:
+    bright, dim = green_of(coloured((60, 160, 60), np.uint16)), green_of(coloured((6000, 16000, 6000), np.uint16))
+    assert np.allclose(bright, dim, atol=0.01)
+    frame = coloured((60, 160, 60))
+    frame[:, :32] //= 40  # a few counts, whose colour is noise
+    assert abs(green_of(frame)[16, 6] - 0.5) < abs(green_of(frame)[16, 26] - 0.5) / 3
+
+
+@pytest.mark.parametrize("plane", [0, 1, 2])
+def test_a_colour_file_of_one_plane_has_no_colour(plane: int) -> None:
+    """The OATH images have a green plane only, rendered frames of a red line a red one: neither says green or red."""
+    frame = np.zeros((64, 64, 3), np.uint8)
+    frame[..., plane] = ramp(64, 64, np.uint8) + 40
+    assert np.all(green_of(frame) == 0.5)
+
+
+def test_grey_frames_and_cameras_read_by_one_plane_have_no_colour() -> None:
+    assert np.all(green_of(ramp(64, 64)) == 0.5)
+    assert np.all(green_of(coloured((60, 160, 60)), "green") == 0.5)
+    plain = spec(32, channels=("stretched", "equalised"))
+    assert extract_sky(coloured((60, 160, 60)), 1.0, Disc(32, 32, 32, "configured"), plain).excess is None
+
+
+def test_pixels_without_a_number_and_a_black_frame_have_no_colour() -> None:
+    frame = coloured((60, 160, 60), np.float32)
+    frame[30:34, 30:34] = np.nan
+    assert np.all(green_of(frame) == 0.5)
+    assert np.all(green_of(np.zeros((64, 64, 3), np.uint8)) == 0.5)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from auroramon import gates
 from auroramon.errors import FrameError
-from auroramon.preprocess import PreprocessSpec, extract_skies, extract_sky, to_inputs
+from auroramon.preprocess import InputChannel, PreprocessSpec, extract_skies, extract_sky, to_inputs
 from auroramon.readers.runs import RUN_BYTES, runs
 from auroramon.types import Disc, RawFrame
 from tests import slow
@@ -67,10 +67,12 @@ def test_frames_together_give_what_the_slow_recipe_gives_each(
             counts = np.clip(counts / (4 if number is np.uint8 else 1), 0, np.iinfo(number).max)
         elif holes and rng.random() < 0.5:
             counts[rng.integers(0, SIDE, 40), rng.integers(0, SIDE, 40)] = rng.choice([np.nan, np.inf, -np.inf])
-        frames.append(np.stack([counts] * 3, axis=-1).astype(number) if colour else counts.astype(number))
+        cast = np.array([1.0, rng.uniform(0.8, 1.0), rng.uniform(0.5, 1.0)])
+        frames.append((counts[..., None] * cast).astype(number) if colour else counts.astype(number))
     mask = rng.random((SIDE, SIDE)) > 0.001 if masked else None
     disc = Disc(*(float(v) for v in rng.uniform(80, 120, 3)), "configured")
-    spec = PreprocessSpec(size, 0.9, 0.5, 99.5, ("stretched", "equalised"), (0.3, 0.4), (0.3, 0.35))
+    channels: tuple[InputChannel, ...] = ("stretched", "equalised", "green")
+    spec = PreprocessSpec(size, 0.9, 0.5, 99.5, channels, (0.3, 0.4, 0.5), (0.3, 0.35, 0.1))
     skies = extract_skies(frames, 1.0, disc, spec, "luma", mask)
     inputs, reasons = to_inputs(skies, spec), gates.refuse_each(frames, skies)
     for k, frame in enumerate(frames):

@@ -36,7 +36,7 @@ def frames_of_manifest(work: Path, run: Run, progress: Callable[[int, int], None
     """
     table = run.listed
     manifest = read_manifest(work / table.manifest)
-    pool = pool_of(work, manifest, progress)
+    pool = pool_of(work, manifest, run.preprocess.spec().colour, progress)
     key = hashlib.sha256(f"{pool.digest} {run.digest('data')} {run.head.fit_on}".encode()).hexdigest()
     folder = work / f"frames-{key[:12]}"
     if read_index(folder) is None:
@@ -72,10 +72,10 @@ def _write(folder: Path, manifest: Manifest, pool: Pool, run: Run, key: str) -> 
         numbers: Numbers = getattr(division, split)
         for name, some in _by_unit(manifest, pool, division, numbers):
             first = some[0]
-            height, width = pool.shapes[first].tolist()
+            shape = pool.shapes[first].tolist()
             refer_to_camera(folder / split / name, CameraFrames(
                 camera=name,
-                pixels=pool.pixels(height, width),
+                pixels=pool.pixels(*shape),
                 targets=listing.targets[some],
                 discs=pool.discs[some],
                 groups=division.units[some],
@@ -85,7 +85,7 @@ def _write(folder: Path, manifest: Manifest, pool: Pool, run: Run, key: str) -> 
                 origin=manifest.rows[first].camera,
                 sun=altitudes([manifest.rows[n].sun for n in some]),
                 moon=altitudes([manifest.rows[n].moon for n in some]),
-            ), store_of(pool.folder, height, width))  # fmt: skip
+            ), store_of(pool.folder, *shape))  # fmt: skip
     write_index(folder, {
         "kind": "manifest",
         "digest": key,
@@ -107,10 +107,10 @@ def _by_unit(manifest: Manifest, pool: Pool, division: Division, numbers: Number
         (camera, int(division.units[n]), *pool.shapes[n].tolist()) for camera, n in zip(cameras, numbers, strict=True)
     ]
     for key in sorted(set(keys)):
-        camera, unit, height, width = key
+        camera, unit, height, width, colours = key
         plain = "".join(c if c.isalnum() or c in "_.-" else "-" for c in camera)
         chosen = np.array([k == key for k in keys])
-        yield f"{plain}~{unit:04d}~{height}x{width}", numbers[chosen]
+        yield f"{plain}~{unit:04d}~{height}x{width}{'x3' if colours == 3 else ''}", numbers[chosen]
 
 
 def _unit(table: ManifestTable) -> str:

@@ -1,8 +1,8 @@
-"""Labelled frames on disk, as training reads them: grey, unstretched, camera by camera.
+"""Labelled frames on disk, as training reads them: unstretched, camera by camera.
 
-A cache folder holds one folder per split and camera with `pixels.npy` (N,H,W) uint16, memory-mapped when read, and
-`rows.npz` with what is known of each frame; the frames of a manifest lie in a pool (`train/pool.py`), and `rows.npz`
-says where. `index.json` is written last: a folder without it is not finished.
+A cache folder holds one folder per split and camera with `pixels.npy` (N,H,W) or (N,H,W,3) uint16, memory-mapped when
+read, and `rows.npz` with what is known of each frame; the frames of a manifest lie in a pool (`train/pool.py`), and
+`rows.npz` says where. `index.json` is written last: a folder without it is not finished.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class CameraFrames:
     """The frames of one camera, or of one block or night of it: what a split keeps together."""
 
     camera: str
-    pixels: NDArray[np.uint16]  # (N,H,W) grey counts; 8-bit frames times 257
+    pixels: NDArray[np.uint16]  # (N,H,W) grey counts, or (N,H,W,3) colours; 8-bit frames times 257
     targets: NDArray[np.intp]  # (N,) position in TARGETS
     discs: NDArray[np.float64]  # (N,3) x, y, radius in pixels, as `Disc`
     groups: NDArray[np.intp]  # (N,) frames of one group are neighbours in time: never in two splits
@@ -67,7 +67,7 @@ class FrameSet:
         return np.repeat(np.arange(len(self.cameras)), [len(c.targets) for c in self.cameras])
 
     def frame(self, number: int) -> tuple[NDArray[np.uint16], Disc]:
-        """Give the (H,W) counts and the disc of one frame."""
+        """Give the (H,W) or (H,W,3) counts and the disc of one frame."""
         for camera in self.cameras:
             if number < len(camera.targets):
                 x, y, radius = camera.discs[number].tolist()
@@ -81,17 +81,24 @@ class FrameSet:
         return np.flatnonzero(np.isin(self.targets, targets))
 
 
-def grey_counts(pixels: NDArray[Any], rule: ChannelRule) -> NDArray[np.uint16]:
-    """Give (H,W) uint16 counts of a frame; 8-bit frames times 257, so that luma keeps its fractions."""
-    factor = 257 if pixels.dtype == np.uint8 else 1
-    return np.rint(np.asarray(to_grey(pixels, rule)) * np.float32(factor)).astype(np.uint16)
+def kept_counts(pixels: NDArray[Any], rule: ChannelRule, colour: bool = False) -> NDArray[np.uint16]:
+    """Give the uint16 counts of a frame that are kept; 8-bit frames times 257, so that luma keeps its fractions.
+
+    Args:
+        pixels: (H,W) or (H,W,3).
+        rule: how colour becomes grey.
+        colour: whether a frame whose rule is luma stays (H,W,3), for a recipe that looks at colours.
+    """
+    factor = np.float32(257 if pixels.dtype == np.uint8 else 1)
+    plain = pixels if colour and rule == "luma" and pixels.ndim == 3 else np.asarray(to_grey(pixels, rule))
+    return np.rint(plain * factor).astype(np.uint16)
 
 
 def write_camera(folder: Path, frames: CameraFrames) -> None:
     """Write the frames of one camera, complete or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
     np.save(folder / "pixels.npy", frames.pixels)
-    _write_rows(folder, frames, {"digests": pixel_digests(frames)})
+    _write_rows(folder, frames, {"digests": pixel_digests(frames), "sun": frames.sun, "moon": frames.moon})
 
 
 def refer_to_camera(folder: Path, frames: CameraFrames, store: Path) -> None:
@@ -122,7 +129,7 @@ def pixel_digests(frames: CameraFrames) -> NDArray[np.uint64]:
 
 
 def pixel_digest(counts: NDArray[np.uint16]) -> int:
-    """Give a digest of (H,W) counts."""
+    """Give a digest of a frame's counts."""
     return int.from_bytes(hashlib.blake2b(counts.tobytes(), digest_size=8).digest(), "little")
 
 

@@ -17,7 +17,7 @@ from auroramon.preprocess import extract_sky, to_input
 from auroramon.sim.scene import UNKNOWN_KINDS
 from auroramon.types import LABELS
 from train.blocks import Listing, blocks_of, listing_of
-from train.conditions import Conditions, listed_conditions, simulated_conditions
+from train.conditions import Conditions, conditions_of
 from train.embed import Embed, examples
 from train.evaluate import Answers, answer
 from train.frames import CameraFrames, FrameSet, read_split
@@ -74,7 +74,7 @@ class Judged:
     bank: Examples | None  # what detectors are fitted on
 
 
-def subject_of_run(folder: Path, run: Run, progress: Progress) -> Subject:
+def subject_of_run(folder: Path, run: Run) -> Subject:
     """Give the frames that a run keeps to judge by.
 
     Raises:
@@ -82,25 +82,30 @@ def subject_of_run(folder: Path, run: Run, progress: Progress) -> Subject:
     """
     leaks, frames, origin = checked_leaks(folder), read_split(folder, "evaluate"), origin_of(folder)
     if isinstance(run.data, DataTable):
-        conditions = simulated_conditions(folder, run, "evaluate", progress)
         kinds = tuple(kind for c in frames.cameras for kind in _simulated_kinds(c))
     else:
-        conditions = listed_conditions(frames)
         kinds = tuple("no sky" if t >= len(LABELS) else "" for t in frames.targets)
-    return Subject(frames, _facts(frames, origin.unit, kinds, conditions), origin, leaks, folder)
+    return Subject(frames, _facts(frames, origin.unit, kinds), origin, leaks, folder)
 
 
-def subject_of_manifest(path: Path, work: Path, progress: Progress) -> Subject:
-    """Give the frames that a list of labelled files names; the caller vouches that no model has learnt from them."""
+def subject_of_manifest(path: Path, work: Path, colour: bool, progress: Progress) -> Subject:
+    """Give the frames that a list of labelled files names; the caller vouches that no model has learnt from them.
+
+    Args:
+        path: the list.
+        work: folder for everything that can be made again.
+        colour: whether the model looks at colours.
+        progress: called with frames read and in all.
+    """
     manifest = read_manifest(path)
     listing = listing_of(manifest)
     unit, units = _units_of(listing)
-    frames = _frames_of(manifest, work, listing, units, progress)
+    frames = _frames_of(manifest, work, colour, listing, units, progress)
     simulated = all(row.simulated for row in manifest.rows)
     words = f"All frames of {path.name} (not checked whether the model has learnt from them)"
     origin = Origin(simulated, words, unit, apart=True, digest=manifest.digest)
     kinds = tuple("no sky" if t >= len(LABELS) else "" for t in frames.targets)
-    return Subject(frames, _facts(frames, unit, kinds, listed_conditions(frames)), origin, None, None)
+    return Subject(frames, _facts(frames, unit, kinds), origin, None, None)
 
 
 def judge(subject: Subject, bundle: ModelBundle, precision: str, embed: Embed, with_gates: bool = True) -> Judged:
@@ -142,11 +147,11 @@ def _simulated_kinds(camera: CameraFrames) -> list[str]:
     return [UNKNOWN_KINDS[n % len(UNKNOWN_KINDS)] if no_sky else "" for n, no_sky in enumerate(strange)]
 
 
-def _facts(frames: FrameSet, unit: str, kinds: tuple[str, ...], conditions: Conditions) -> Facts:
+def _facts(frames: FrameSet, unit: str, kinds: tuple[str, ...]) -> Facts:
     cameras = [c.origin or c.camera for c in frames.cameras for _ in range(len(c.targets))]
     units, named = units_of(frames, unit)
     times = tuple(_time(p) for c in frames.cameras for p in _positions(c))
-    return Facts(units, named, tuple(cameras), times, kinds, conditions)
+    return Facts(units, named, tuple(cameras), times, kinds, conditions_of(frames))
 
 
 def _positions(camera: CameraFrames) -> list[float]:
@@ -172,16 +177,16 @@ def _units_of(listing: Listing) -> tuple[str, NDArray[np.intp]]:
 
 
 def _frames_of(
-    manifest: Manifest, work: Path, listing: Listing, units: NDArray[np.intp], progress: Progress
+    manifest: Manifest, work: Path, colour: bool, listing: Listing, units: NDArray[np.intp], progress: Progress
 ) -> FrameSet:
-    pool = pool_of(work, manifest, progress)
+    pool = pool_of(work, manifest, colour, progress)
     keys = [(row.camera, *pool.shapes[n].tolist()) for n, row in enumerate(manifest.rows)]
     sets = []
-    for camera, height, width in sorted(set(keys)):
-        some = np.array([n for n, key in enumerate(keys) if key == (camera, height, width)], dtype=np.intp)
+    for camera, *shape in sorted(set(keys)):
+        some = np.array([n for n, key in enumerate(keys) if key == (camera, *shape)], dtype=np.intp)
         sets.append(CameraFrames(
             camera=camera,
-            pixels=pool.pixels(height, width),
+            pixels=pool.pixels(*shape),
             targets=listing.targets[some],
             discs=pool.discs[some],
             groups=units[some],

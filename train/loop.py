@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 
@@ -91,6 +91,13 @@ def _trained_features(work: Path, run: Run) -> dict[str, Tensor] | None:
                           f"fit that run first")  # fmt: skip
     held: dict[str, Tensor] = torch.load(path, weights_only=True, map_location="cpu")
     return {name[9:]: value for name, value in held.items() if name.startswith("features.")}
+
+
+def _with_new_planes(held: dict[str, Tensor], wanted: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Let features look at more input planes than they learnt from: the new ones come last and begin at nothing."""
+    first = next(iter(wanted))
+    planes = wanted[first].shape[1] - held[first].shape[1] if first in held else 0
+    return {**held, first: nn.functional.pad(held[first], (0, 0, 0, 0, 0, planes))} if planes > 0 else held
 
 
 def seconds_trained(folder: Path) -> float:
@@ -201,7 +208,7 @@ class _Training:
         torch.set_num_threads(run.fit.threads)
         net = build_embedder(run.network.backbone, len(run.preprocess.channels), run.network.width)
         if begin_with is not None:
-            net.features.load_state_dict(begin_with)
+            net.features.load_state_dict(_with_new_planes(begin_with, net.features.state_dict()))
         if run.network.frozen:
             net.freeze_features()
         self.run, self.epoch, self._device = run, 0, torch.device(device)

@@ -1,7 +1,8 @@
 """The frames of a manifest, read once through auroramon's readers and kept as training needs them.
 
-A pool folder holds `shape-HxW.u16`, the grey counts of all frames of one size, one after the other, and `rows.npz`
-with where each row of the manifest lies. `index.json` is written last.
+A pool folder holds `shape-HxW.u16`, the grey counts of all frames of one size, one after the other (`shape-HxWx3.u16`:
+their colours, where the recipe looks at them), and `rows.npz` with where each row of the manifest lies. `index.json`
+is written last.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from auroramon.disc import find_disc
 from auroramon.errors import ConfigError, FrameError, NotReadyError
 from auroramon.readers import read_frames
 from auroramon.types import Disc, RawFrame, sentence
-from train.frames import grey_counts, pixel_digest, read_index, write_index
+from train.frames import kept_counts, pixel_digest, read_index, write_index
 from train.manifest import Manifest, Row
 
 ROWS = "rows.npz"
@@ -33,41 +34,52 @@ class Pool:
 
     folder: Path
     digest: str  # of all that is in it: manifest and pixels
-    shapes: NDArray[np.intp]  # (N,2) height and width
+    shapes: NDArray[np.intp]  # (N,3) height, width, and 1 or 3 colours
     places: NDArray[np.intp]  # (N,) position among the frames of its shape
     discs: NDArray[np.float64]  # (N,3)
     digests: NDArray[np.uint64]  # (N,) of the pixels: two equal ones are copies
 
-    def pixels(self, height: int, width: int) -> NDArray[np.uint16]:
-        """Give all frames of one shape, memory-mapped."""
-        return np.memmap(store_of(self.folder, height, width), np.uint16, "r").reshape(-1, height, width)
+    def pixels(self, height: int, width: int, colours: int) -> NDArray[np.uint16]:
+        """Give all frames of one shape, (N,H,W) or (N,H,W,3), memory-mapped."""
+        counts = np.memmap(store_of(self.folder, height, width, colours), np.uint16, "r")
+        return counts.reshape(-1, *_frame_shape(height, width, colours))
 
 
-def store_of(folder: Path, height: int, width: int) -> Path:
+def store_of(folder: Path, height: int, width: int, colours: int) -> Path:
     """Give the file that holds the frames of one shape."""
-    return folder / f"shape-{height}x{width}.u16"
+    return folder / f"shape-{'x'.join(map(str, _frame_shape(height, width, colours)))}.u16"
 
 
-def pool_of(work: Path, manifest: Manifest, progress: Callable[[int, int], None]) -> Pool:
+def _frame_shape(height: int, width: int, colours: int) -> tuple[int, ...]:
+    return (height, width) if colours == 1 else (height, width, colours)
+
+
+def pool_of(work: Path, manifest: Manifest, colour: bool, progress: Callable[[int, int], None]) -> Pool:
     """Give the pool of a manifest, made if it is not there or a file has changed since.
+
+    Args:
+        work: folder for everything that can be made again.
+        manifest: the frames.
+        colour: whether colour frames are kept in colour, for a recipe that looks at it.
+        progress: called with frames read and in all.
 
     Raises:
         FrameError: a file holds no frame that can be read.
         ConfigError: a row names a frame that its file does not have, or pixels that are not square.
     """
-    folder = work / f"pool-{_key(manifest)[:12]}"
+    folder = work / f"pool-{_key(manifest, colour)[:12]}"
     if read_index(folder) is None:
         folder.mkdir(parents=True, exist_ok=True)
-        _Writing(folder, len(manifest.rows)).write(manifest, progress)
+        _Writing(folder, len(manifest.rows), colour).write(manifest, progress)
     with np.load(folder / ROWS, allow_pickle=False) as rows:
         index = read_index(folder)
         assert index is not None  # noqa: S101 - it was written above
         return Pool(folder, index["digest"], rows["shapes"], rows["places"], rows["discs"], rows["digests"])
 
 
-def _key(manifest: Manifest) -> str:
+def _key(manifest: Manifest, colour: bool) -> str:
     """Give a digest of the manifest and of size and mtime of its files."""
-    key = hashlib.sha256(manifest.digest.encode())
+    key = hashlib.sha256(manifest.digest.encode() + (b" colours" if colour else b" grey"))
     for name in dict.fromkeys(row.file for row in manifest.rows):
         path = manifest.path.parent / name
         try:
@@ -81,14 +93,14 @@ def _key(manifest: Manifest) -> str:
 class _Writing:
     """A pool while it is being written."""
 
-    def __init__(self, folder: Path, count: int) -> None:
-        self._folder = folder
-        self._shapes = np.zeros((count, 2), dtype=np.intp)
+    def __init__(self, folder: Path, count: int, colour: bool) -> None:
+        self._folder, self._colour = folder, colour
+        self._shapes = np.zeros((count, 3), dtype=np.intp)
         self._places = np.zeros(count, dtype=np.intp)
         self._discs = np.zeros((count, 3))
         self._digests = np.zeros(count, dtype=np.uint64)
-        self._files: dict[tuple[int, int], IO[bytes]] = {}
-        self._held: dict[tuple[int, int], int] = {}
+        self._files: dict[tuple[int, int, int], IO[bytes]] = {}
+        self._held: dict[tuple[int, int, int], int] = {}
 
     def write(self, manifest: Manifest, progress: Callable[[int, int], None]) -> None:
         count = len(manifest.rows)
@@ -106,8 +118,9 @@ class _Writing:
         write_index(self._folder, {"kind": "pool", "digest": digest, "frames": count})
 
     def _add(self, number: int, row: Row, raw: RawFrame, disc: Disc) -> None:
-        counts = grey_counts(np.clip(raw.pixels, 0, 65535) if raw.pixels.dtype.kind == "f" else raw.pixels, row.grey)
-        shape = (counts.shape[0], counts.shape[1])
+        pixels = np.clip(raw.pixels, 0, 65535) if raw.pixels.dtype.kind == "f" else raw.pixels
+        counts = kept_counts(pixels, row.grey, self._colour)
+        shape = (counts.shape[0], counts.shape[1], 3 if counts.ndim == 3 else 1)
         if shape not in self._files:
             self._files[shape], self._held[shape] = store_of(self._folder, *shape).open("wb"), 0
         self._files[shape].write(counts.tobytes())

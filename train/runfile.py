@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, field_validator, model_validator
 
 from auroramon.errors import ConfigError
-from auroramon.preprocess import PreprocessSpec
+from auroramon.preprocess import InputChannel, PreprocessSpec
 from auroramon.types import LABELS
 from train.splits import SplitKind
 
@@ -37,7 +37,7 @@ class DataTable(_Table):
     frames: int = Field(ge=6)  # of each camera, the classes in turn
     unknown: int = Field(ge=0)  # frames that are no sky, of each camera of `train`, `calibrate` and `evaluate`
     sizes: tuple[int, ...]  # shorter side of the simulated frames, pixels; each camera has one of them
-    green_share: float = Field(ge=0, le=1)  # of the colour frames that are read by their green plane instead of luma
+    green_share: float = Field(ge=0, le=1)  # of the colour cameras that are read by their green plane instead of luma
 
 
 class ManifestTable(_Table):
@@ -65,7 +65,7 @@ class PreprocessTable(_Table):
     crop: float
     low_percentile: float
     high_percentile: float
-    channels: tuple[Literal["stretched", "equalised"], ...]
+    channels: tuple[InputChannel, ...]
     mean: tuple[float, ...]
     std: tuple[float, ...]
 
@@ -86,6 +86,8 @@ class AugmentTable(_Table):
     noise: float = Field(ge=0)  # greatest standard deviation, part of the sky's range
     wedge: float = Field(ge=0, le=1)  # probability that a sector of the sky is hidden
     gradient: float = Field(ge=0)  # greatest slope laid over the sky, part of its range
+    cast: float = Field(default=0.0, ge=0)  # of colour frames: how red and blue vary, logarithm, standard deviation
+    colourless: float = Field(default=0.0, ge=0, le=1)  # probability that a colour frame is seen in grey
 
 
 class NetworkTable(_Table):

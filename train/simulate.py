@@ -16,14 +16,12 @@ from auroramon.resample import ChannelRule
 from auroramon.sim.camera import random_camera
 from auroramon.sim.scene import UNKNOWN_KINDS, draw, draw_unknown
 from auroramon.types import LABELS
-from train.frames import TARGETS, CameraFrames, grey_counts, is_written, read_index, write_camera, write_index
+from train.frames import TARGETS, CameraFrames, is_written, kept_counts, read_index, write_camera, write_index
 from train.runfile import SPLITS, DataTable, Run
 from train.workers import drawing_pool
 
 NOTE = "frames.txt"
 """In a run's folder: the name of the cache folder that holds its frames."""
-
-COLOUR_RULES: tuple[ChannelRule, ...] = ("luma", "green")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +35,13 @@ class CameraPlan:
     frames: int
     unknown: int
     green_share: float
+    colour: bool  # whether colour frames are kept in colour
 
 
 def data_digest(run: Run) -> str:
-    """Give a digest of what the frames depend on: the table `data` and the source of the simulated sky."""
-    digest = hashlib.sha256(run.digest("data").encode())
+    """Give a digest of what the frames depend on: the table `data`, the source of the simulated sky, and whether the
+    recipe looks at colours."""
+    digest = hashlib.sha256(run.digest("data").encode() + (b" colours" if run.preprocess.spec().colour else b""))
     for path in sorted(Path(auroramon.sim.__path__[0]).glob("*.py")):
         digest.update(path.read_bytes())
     return digest.hexdigest()
@@ -78,7 +78,9 @@ def simulate(work: Path, run: Run, processes: int, progress: Callable[[int, int]
     (work / run.name / NOTE).write_text(folder.name + "\n", encoding="utf-8")
     if read_index(folder) is not None:
         return folder
-    plans = [plan for plan in _plans(folder, run.simulated) if not is_written(plan.folder)]
+    plans = [
+        plan for plan in _plans(folder, run.simulated, run.preprocess.spec().colour) if not is_written(plan.folder)
+    ]
     progress(0, len(plans))
     with drawing_pool(processes) as pool:
         for done, _ in enumerate(pool.map(_simulate_camera, plans), start=1):
@@ -92,7 +94,7 @@ def describe(run: Run) -> dict[str, Any]:
     return {"kind": "simulated", "digest": data_digest(run), "data": run.simulated.model_dump(mode="json")}
 
 
-def _plans(folder: Path, data: DataTable) -> list[CameraPlan]:
+def _plans(folder: Path, data: DataTable, colour: bool) -> list[CameraPlan]:
     plans = []
     for number, split in enumerate(SPLITS):
         for camera in range(data.cameras[split]):
@@ -105,6 +107,7 @@ def _plans(folder: Path, data: DataTable) -> list[CameraPlan]:
                     frames=data.frames,
                     unknown=data.unknown if split != "heads" else 0,
                     green_share=data.green_share,
+                    colour=colour,
                 )
             )
     return plans
@@ -112,21 +115,26 @@ def _plans(folder: Path, data: DataTable) -> list[CameraPlan]:
 
 def _simulate_camera(plan: CameraPlan) -> None:
     camera = random_camera(np.random.default_rng(plan.seed), plan.name)
-    pixels, targets, discs = [], [], []
+    by_green = np.random.default_rng((*plan.seed, plan.frames + plan.unknown)).random() < plan.green_share
+    rule: ChannelRule = "green" if by_green else "luma"
+    pixels, targets, discs, sun, moon = [], [], [], [], []
     for number in range(plan.frames + plan.unknown):
         rng = np.random.default_rng((*plan.seed, number))
         if number < plan.frames:
             frame = draw(rng, LABELS[number % len(LABELS)], camera, plan.size)
         else:
             frame = draw_unknown(rng, UNKNOWN_KINDS[number % len(UNKNOWN_KINDS)], camera, plan.size)
-        rule = COLOUR_RULES[int(rng.random() < plan.green_share)]
-        pixels.append(grey_counts(frame.pixels, rule))
+        pixels.append(kept_counts(frame.pixels, rule, plan.colour))
         targets.append(TARGETS.index(frame.label))
         discs.append((frame.disc.x, frame.disc.y, frame.disc.radius))
+        sun.append(frame.truth.get("sun_altitude_deg", np.nan))
+        moon.append(frame.truth.get("moon_altitude_deg", np.nan))
     write_camera(plan.folder, CameraFrames(
         camera=camera.name,
         pixels=np.stack(pixels),
         targets=np.array(targets, dtype=np.intp),
         discs=np.array(discs),
         groups=np.arange(len(targets)),
+        sun=np.array(sun),
+        moon=np.array(moon),
     ))  # fmt: skip

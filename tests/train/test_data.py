@@ -7,12 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from auroramon.preprocess import extract_sky, to_input
 from auroramon.types import Disc
 from train.augment import plain_input, varied_input
 from train.data import BalancedBatches, plain_batches
-from train.frames import FrameSet, grey_counts, read_split
+from train.frames import FrameSet, kept_counts, read_split
 from train.runfile import Run
 
 
@@ -113,10 +114,48 @@ def test_a_class_without_frames_is_refused() -> None:
         BalancedBatches(np.array([0, 1, 2, 3, 4]), batch=12, seed=1, size=32)
 
 
+def colour_frame(rgb: tuple[int, int, int]) -> tuple[NDArray[np.uint16], Disc]:
+    """A frame of one colour with a bright spot of another, and its disc."""
+    counts = np.tile(np.array((9000, 9000, 9000), dtype=np.uint16), (96, 96, 1))
+    counts[40:56, 40:56] = rgb
+    return counts, Disc(48, 48, 46, "configured")
+
+
+def green_run(run: Run, **varied: float) -> Run:
+    recipe = {"channels": ("stretched", "equalised", "green"), "mean": (0.5, 0.5, 0.5), "std": (0.25, 0.25, 0.25)}
+    run = still(run.model_copy(update={"preprocess": run.preprocess.model_copy(update=recipe)}))
+    return run.model_copy(update={"augment": run.augment.model_copy(update=varied)})
+
+
+def test_a_colour_frame_keeps_its_green_when_it_is_varied(run: Run) -> None:
+    counts, disc = colour_frame((12000, 30000, 12000))
+    coloured = green_run(run, turn=True, shift=0.02, blur=1.5, noise=0.02, gradient=0.1, wedge=0.5, cast=0.08)
+    spec = coloured.preprocess.spec()
+    for seed in range(20):
+        seen = varied_input(counts, disc, spec, coloured.augment, np.random.default_rng(seed))
+        green = seen[2] * 0.25 + 0.5
+        assert green[15:17, 15:17].min() > 0.6, "the spot in the middle is green, however it is turned"
+        assert abs(np.median(green) - 0.5) < 0.1
+    plain = varied_input(counts, disc, spec, green_run(run).augment, np.random.default_rng(0))
+    served = plain_input(counts, disc, spec)
+    assert np.abs(plain - served)[:2].mean() < 0.02
+
+
+def test_some_looks_at_a_colour_frame_are_in_grey(run: Run) -> None:
+    counts, disc = colour_frame((12000, 30000, 12000))
+    table = green_run(run, colourless=0.5)
+    spec = table.preprocess.spec()
+    greens = [varied_input(counts, disc, spec, table.augment, np.random.default_rng(k))[2] for k in range(40)]
+    grey = [bool((plane == 0).all()) for plane in greens]
+    assert 8 < sum(grey) < 32
+
+
 def test_eight_bit_colour_keeps_its_fractions() -> None:
     pixels = np.zeros((4, 4, 3), dtype=np.uint8)
     pixels[..., 1] = 10
-    assert grey_counts(pixels, "luma")[0, 0] == round(10 * 0.587 * 257)
-    assert grey_counts(pixels, "green")[0, 0] == 2570
+    assert kept_counts(pixels, "luma")[0, 0] == round(10 * 0.587 * 257)
+    assert kept_counts(pixels, "green")[0, 0] == 2570
+    assert kept_counts(pixels, "luma", colour=True).tolist() == np.multiply(pixels, 257, dtype=np.uint16).tolist()
+    assert kept_counts(pixels, "green", colour=True).shape == (4, 4)
     grey = np.full((4, 4), 40000, dtype=np.uint16)
-    np.testing.assert_array_equal(grey_counts(grey, "luma"), grey)
+    np.testing.assert_array_equal(kept_counts(grey, "luma"), grey)

@@ -170,3 +170,19 @@ def test_the_rate_rises_then_falls_to_nothing(run: Run) -> None:
 
 def test_inputs_are_small_first(run: Run) -> None:
     assert [input_size(run, epoch) for epoch in range(2)] == [24, 32]
+
+
+def test_features_that_never_saw_colour_begin_a_run_that_looks_at_it(run: Run, frames: Path, tmp_path: Path) -> None:
+    train = read_split(frames, "train")
+    fit(tmp_path / run.name, run, train, "cpu", lambda _: None)
+    recipe = {"channels": ("stretched", "equalised", "green"), "mean": (0.5, 0.5, 0.5), "std": (0.25, 0.25, 0.25)}
+    coloured = longer(run, 1, lr=1e-12).model_copy(update={
+        "name": "coloured",
+        "preprocess": run.preprocess.model_copy(update=recipe),
+        "network": run.network.model_copy(update={"start": run.name}),
+    })  # fmt: skip
+    fit(tmp_path / "coloured", coloured, train, "cpu", lambda _: None)
+    (before, after), first = (weights(tmp_path / name) for name in (run.name, "coloured")), "features.0.weight"
+    assert torch.allclose(after[first][:, :2], before[first])
+    assert after[first].shape[1] == 3
+    assert after[first][:, 2].abs().max() < 1e-9

@@ -93,7 +93,8 @@ def test_a_run_becomes_a_bundle_that_serves(run_file: Path, run: Run, work: Path
 def _another_run_begins_with(bundle: Path, run_file: Path, run: Run, work: Path) -> None:
     second = run_file.with_name("second.toml")
     text = run_file.read_text().replace(f'name = "{run.name}"', 'name = "second"')
-    second.write_text(text.replace("[loss]", f'start = "{run.name}"\n[loss]'))
+    text = text.replace("[loss]", f'start = "{run.name}"\n[loss]').replace('"equalised"]', '"equalised", "green"]')
+    second.write_text(text.replace("[0.5, 0.5]\n", "[0.5, 0.5, 0.5]\n").replace("[0.25, 0.25]", "[0.25, 0.25, 0.25]"))
     (work / "second").mkdir()
     (work / "second" / NOTE).write_text((work / run.name / NOTE).read_text())
     assert "is there already" in refused("restore", bundle, second, "--work", work)

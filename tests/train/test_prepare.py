@@ -150,7 +150,7 @@ def test_all_files_that_cannot_be_read_are_named_with_their_folders(tmp_path: Pa
     assert not (tmp_path / "m.csv").exists()
     (tmp_path / "m.csv").write_text("file,label\nf/arc/b.png,arc\n")
     with pytest.raises(FrameError, match=f"{tmp_path}/f/arc/b.png: "):
-        pool_of(tmp_path, read_manifest(tmp_path / "m.csv"), lambda *_: None)
+        pool_of(tmp_path, read_manifest(tmp_path / "m.csv"), False, lambda *_: None)
     (tmp_path / "loose").mkdir()
     write_grey(tmp_path / "loose/a.png", 10)
     assert "holds no frames in folders that are named by a class (arc, " in refused(
@@ -229,16 +229,16 @@ def test_the_reviews_of_a_station_become_a_manifest(tmp_path: Path) -> None:
 def test_pixels_come_through_the_readers_and_a_missing_frame_is_named(oath: Path, tmp_path: Path) -> None:
     manifest = oath_manifest(oath, tmp_path / "oath.csv")
     done = []
-    pool = pool_of(tmp_path, manifest, lambda at, total: done.append((at, total)))
+    pool = pool_of(tmp_path, manifest, False, lambda at, total: done.append((at, total)))
     assert done[-1] == (24, 24)
     (frame,) = read_frames(Path(manifest.rows[7].file))
-    np.testing.assert_array_equal(pool.pixels(32, 32)[pool.places[7]], frame.pixels[..., 1])
-    again = pool_of(tmp_path, manifest, lambda at, total: done.append((at, total)))
+    np.testing.assert_array_equal(pool.pixels(32, 32, 1)[pool.places[7]], frame.pixels[..., 1])
+    again = pool_of(tmp_path, manifest, False, lambda at, total: done.append((at, total)))
     assert again.digest == pool.digest
     assert len(done) == 24
     (tmp_path / "m.csv").write_text(f"file,label,index\n{manifest.rows[0].file},arc,3\n")
     with pytest.raises(ConfigError, match="has no frame 3, which"):
-        pool_of(tmp_path, read_manifest(tmp_path / "m.csv"), lambda *_: None)
+        pool_of(tmp_path, read_manifest(tmp_path / "m.csv"), False, lambda *_: None)
     (tmp_path / "m.csv").write_text("file,label\nnowhere.png,arc\n")
     with pytest.raises(ConfigError, match="cannot be read: No such file"):
-        pool_of(tmp_path, read_manifest(tmp_path / "m.csv"), lambda *_: None)
+        pool_of(tmp_path, read_manifest(tmp_path / "m.csv"), False, lambda *_: None)

@@ -301,7 +301,7 @@ def test_an_oath_folder_is_judged_by_blocks_and_a_published_split_is_said_to_lea
     listed = run.model_copy(update={"data": ManifestTable.model_validate(table)})
     listed = listed.model_copy(update={"head": run.head.model_copy(update={"fit_on": "train"})})
     folder = frames_of_manifest(tmp_path, listed, lambda *_: None)
-    subject = subject_of_run(folder, listed, lambda *_: None)
+    subject = subject_of_run(folder, listed)
     bundle = load_bundle(default_bundle())
     found = judge(subject, bundle, "float32", graph_embed(bundle.graph("float32"), 1), with_gates=False)
     numbers = numbers_of(found)

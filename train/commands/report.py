@@ -88,13 +88,15 @@ def _judge(path: Path, folder: Path, work: Path, precision: Any, gates: bool) ->
     simulated = False
     if path.suffix == ".csv":
         with progress("frames read") as show:
-            subject = subject_of_manifest(path, work, show)
+            subject = subject_of_manifest(path, work, bundle.preprocess.colour, show)
     else:
         run = read_run(path)
         simulated = isinstance(run.data, DataTable)
         frames = frames_of_run(run, work)
-        with progress("cameras, for Sun and Moon") as show:
-            subject = subject_of_run(frames, run, show)
+        if bundle.preprocess.colour and not run.preprocess.spec().colour:
+            raise ConfigError(f"{bundle.name} looks at colours, and the frames of {path} are kept in grey: judge it on "
+                              f"a run whose preprocess.channels has green, or on a list of files")  # fmt: skip
+        subject = subject_of_run(frames, run)
     if subject.leaks is not None and bundle.provenance.data_digest != subject.origin.digest and not simulated:
         tell(f"{bundle.name} was not made from the frames and the split of {path}: that it has learnt from none of the "
              f"judged frames is not checked")  # fmt: skip

@@ -13,7 +13,7 @@ from auroramon.errors import ConfigError
 from train.arithmetic import device_of
 from train.cards import as_json
 from train.commands.options import DEVICE, WORK
-from train.commands.progress import bars, progress, tell
+from train.commands.progress import bars, tell
 from train.compare import compare_table, same_budget
 from train.frames import read_split
 from train.judged import judge, subject_of_run
@@ -67,8 +67,7 @@ def oath(
         graphs = export_graphs(net, first.run, first.frames, work / first.run.name, tell)
         build_bundle(first.run, graphs, first.frames, to / BUNDLE, tell)
     bundle = _made_here(to, first)
-    with progress("frames judged") as show:
-        subject = subject_of_run(first.frames, first.run, show)
+    subject = subject_of_run(first.frames, first.run)
     judged = judge(subject, bundle, "float32", graph_embed(bundle.graph("float32"), first.run.fit.threads))
     write_report(judged, numbers_of(judged), to)
     click.echo(text)
