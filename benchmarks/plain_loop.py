@@ -96,8 +96,9 @@ def prepare(image: NDArray[np.uint16], spec: PreprocessSpec, disc: tuple[float, 
     stretched = np.clip((grey - low) / max(high - low, 1e-6), 0, 1)
     counts, edges = np.histogram(stretched[sky], 1024, (0, 1))
     ranks = np.cumsum(counts) / counts.sum()
-    planes = {"stretched": stretched, "equalised": np.interp(stretched, edges[1:], ranks)}
-    inputs = np.stack([np.where(sky, planes[name], 0) for name in spec.channels])
+    planes = {"stretched": stretched * sky, "equalised": np.interp(stretched, edges[1:], ranks) * sky}
+    planes["green"] = np.full_like(grey, 0.5)  # the minutes are grey
+    inputs = np.stack([planes[name] for name in spec.channels])
     normal: NDArray[np.float32] = (
         (inputs - np.array(spec.mean)[:, None, None]) / np.array(spec.std)[:, None, None]
     ).astype(np.float32)
