@@ -40,14 +40,18 @@ def compare_heads(run: Run, net: Embedder, frames: Path) -> str:
     ]
     for table in _tables(run.head, [split for split in ("train", "heads") if len(read_split(frames, split))]):
         known = examples(embed, read_split(frames, table.fit_on), spec, MOST)
+        name = table.kind if table.kind == "ridge" else f"{table.kind}, {table.covariance}"
         right, loss = [], []
-        for judged in (odd, ~odd):
-            head = fit_head(table, known, _part(held_out, ~judged))
+        try:
+            heads = [fit_head(table, known, _part(held_out, ~judged)) for judged in (odd, ~odd)]
+        except ValueError as error:  # a class has too few frames, or they hardly differ
+            lines.append(f"| {name} | {table.fit_on} | cannot be fitted: {error} | |")
+            continue
+        for judged, head in zip((odd, ~odd), heads, strict=True):
             scores = head.judge(held_out.embeddings[judged]).scores
             targets = held_out.targets[judged]
             right.append(scores.argmax(axis=1) == targets)
             loss.append(-np.log(np.maximum(scores[np.arange(len(targets)), targets], 1e-300)))
-        name = table.kind if table.kind == "ridge" else f"{table.kind}, {table.covariance}"
         accuracy, log_loss = np.concatenate(right).mean(), np.concatenate(loss).mean()
         lines.append(f"| {name} | {table.fit_on} | {accuracy:.4f} | {log_loss:.3f} |")
     return "\n".join(lines)

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -109,12 +110,15 @@ def read_manifest(path: Path) -> Manifest:
         ConfigError: it cannot be read, or a line says what no manifest may say; the line is named.
     """
     try:
-        with path.open(newline="", encoding="utf-8") as file:
+        with path.open(newline="", encoding="utf-8-sig") as file:  # spreadsheets write the mark
             reader = csv.DictReader(file)
             columns = set(reader.fieldnames or ())
-            if not columns >= NEEDED or columns - set(COLUMNS):
+            if not columns >= NEEDED:
                 raise ConfigError(f"{path} is no manifest: its header must name file and label, and may name "
                                   f"{', '.join(c for c in COLUMNS if c not in NEEDED)}")  # fmt: skip
+            if unknown := sorted(columns - set(COLUMNS)):
+                raise ConfigError(f"{path} is no manifest, which has no column {', '.join(unknown)}: take it out, or "
+                                  f"let `python -m train prepare table` make a manifest of it")  # fmt: skip
             rows = tuple(_row(path, reader.line_num, cells) for cells in reader)
     except OSError as error:
         raise ConfigError(f"the manifest {path} cannot be read: {error.strerror}") from error
@@ -153,20 +157,50 @@ def parse_row(cells: dict[str, str]) -> Row:
     simulated = cells.get("simulated", "")
     if simulated not in {"", "0", "1"}:
         raise ValueError(f"simulated is '{simulated}', not 1 or nothing")
-    x, y, radius = (cells.get(name, "") for name in ("x", "y", "radius"))
-    position, sun, moon = (cells.get(name, "") for name in ("position", "sun", "moon"))
+    index, position, *place = (_number(name, cells.get(name, "")) for name in ("index", "position", "x", "y", "radius"))
+    if index is not None and (index < 0 or index % 1):
+        raise ValueError(f"index is {index:g}, and frames of a file are counted from 0")
     return Row(
         file=cells["file"],
         label=label,
-        index=int(cells.get("index") or 0),
+        index=int(index or 0),
         camera=cells.get("camera") or "default",
         night=cells.get("night", ""),
         block=cells.get("block", ""),
-        position=float(position) if position else None,
-        disc=Disc(float(x), float(y), float(radius), origin="configured") if x or y or radius else None,
+        position=position,
+        disc=_disc(place),
         grey=RULES[grey],
-        sun=float(sun) if sun else None,
-        moon=float(moon) if moon else None,
+        sun=_altitude("sun", cells),
+        moon=_altitude("moon", cells),
         published=published,
         simulated=simulated == "1",
     )
+
+
+def _number(name: str, cell: str) -> float | None:
+    """Give the number in a cell; None where it is empty."""
+    if not cell:
+        return None
+    try:
+        value = float(cell)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise ValueError(f"{name} is '{cell}', which is no number")
+    return value
+
+
+def _disc(place: Sequence[float | None]) -> Disc | None:
+    x, y, radius = place
+    if x is None and y is None and radius is None:
+        return None
+    if x is None or y is None or radius is None or radius <= 0:
+        raise ValueError("the disc of sky needs x, y and a radius above 0, or none of the three")
+    return Disc(x, y, radius, origin="configured")
+
+
+def _altitude(name: str, cells: dict[str, str]) -> float | None:
+    degrees = _number(name, cells.get(name, ""))
+    if degrees is not None and abs(degrees) > 90:
+        raise ValueError(f"{name} is {degrees:g}, and an altitude is -90 to 90 degrees")
+    return degrees

@@ -55,15 +55,21 @@ def test_two_columns_are_enough(tmp_path: Path) -> None:
     [
         ("file,label\na.png,aurora\n", "line 2: 'aurora' is no label; the labels are arc, diffuse"),
         ("file,label\n,arc\n", "line 2: no file is named"),
-        ("file,label,index\na.png,arc,two\n", "line 2: invalid literal"),
-        ("file,label,position\na.png,arc,late\n", "line 2: could not convert"),
-        ("file,label,sun\na.png,arc,low\n", "line 2: could not convert"),
+        ("file,label,index\na.png,arc,two\n", "line 2: index is 'two', which is no number"),
+        ("file,label,index\na.png,arc,-1\n", "line 2: index is -1, and frames of a file are counted from 0"),
+        ("file,label,index\na.png,arc,0.5\n", "line 2: index is 0.5"),
+        ("file,label,position\na.png,arc,late\n", "line 2: position is 'late', which is no number"),
+        ("file,label,position\na.png,arc,nan\n", "line 2: position is 'nan', which is no number"),
+        ("file,label,sun\na.png,arc,low\n", "line 2: sun is 'low', which is no number"),
+        ("file,label,moon\na.png,arc,120\n", "line 2: moon is 120, and an altitude is -90 to 90 degrees"),
         ("file,label,grey\na.png,arc,pink\n", "grey is 'pink'"),
-        ("file,label,x,y,radius\na.png,arc,5,,\n", "line 2: could not convert"),
+        ("file,label,x,y,radius\na.png,arc,5,,\n", "line 2: the disc of sky needs x, y and a radius above 0"),
+        ("file,label,x,y,radius\na.png,arc,5,5,-3\n", "line 2: the disc of sky needs x, y and a radius above 0"),
+        ("file,label,x,y,radius\na.png,arc,inf,5,3\n", "line 2: x is 'inf', which is no number"),
         ("file,label,published\na.png,arc,12\n", "published is '12'"),
         ("file,label,simulated\na.png,arc,yes\n", "simulated is 'yes'"),
         ("file,class\na.png,arc\n", "is no manifest: its header must name file and label"),
-        ("file,label,weight\na.png,arc,2\n", "is no manifest"),
+        ("file,label,weight\na.png,arc,2\n", "is no manifest, which has no column weight: take it out, or let"),
         ("file,label\na.png,arc\nb.png,arc\na.png,clear\n", "lists frame 0 of a.png 2 times"),
         ("file,label\n", "lists no frame"),
         ("", "is no manifest"),
@@ -75,6 +81,12 @@ def test_what_is_wrong_is_named(tmp_path: Path, content: str, sentence: str) -> 
     with pytest.raises(ConfigError, match=r"m\.csv") as caught:
         read_manifest(path)
     assert sentence in str(caught.value)
+
+
+def test_a_list_that_a_spreadsheet_saved_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "m.csv"
+    path.write_bytes(b"\xef\xbb\xbffile,label\r\na.png,arc\r\n")
+    assert read_manifest(path).rows == (Row(file="a.png", label="arc"),)
 
 
 def test_a_manifest_that_is_not_there_and_one_that_is_no_text(tmp_path: Path) -> None:

@@ -127,6 +127,8 @@ def frames_of_run(run: Run, work: Path) -> Path:
 
 
 def _simulate(run: Run, work: Path, processes: int) -> Path:
+    if isinstance(run.data, ManifestTable):  # before anything is written
+        raise ConfigError(f"the run {run.name} reads a manifest: `fit` reads its frames, and none are simulated")
     with progress("simulated cameras") as show:
         return draw_frames(work, run, processes, show)
 
