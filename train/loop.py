@@ -135,7 +135,7 @@ def held_of(folder: Path, run: Run, frames: FrameSet, device: str = "cpu") -> di
         held: dict[str, Any] = torch.load(path, weights_only=True, map_location=device)
     except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
         raise ConfigError(f"{path} is no checkpoint, or is damaged: {remedy}") from error
-    if held["run"] != _run_digest(run):
+    if held["run"] not in {_run_digest(run), run.digest(*_LEARNING)}:
         raise ConfigError(f"{path} belongs to another run: {remedy}")
     if held.get("frames") != _frames_digest(frames):
         raise ConfigError(f"{path} was learnt from other frames, or other labels of them: {remedy}")
@@ -151,8 +151,15 @@ def learnt_by(folder: Path) -> NDArray[np.uint64]:
     return np.asarray(held.get("learnt", torch.tensor([], dtype=torch.int64)).numpy()).view(np.uint64)
 
 
+_LEARNING = ("preprocess", "augment", "network", "loss", "fit")
+"""Tables that decide what is learnt. Checkpoints of earlier versions hold the digest of all that is in them."""
+
+_OF_THE_MACHINE = ("threads", "workers")
+"""Keys of `fit` that say how a machine does it: another one, or another number, may go on."""
+
+
 def _run_digest(run: Run) -> str:
-    return run.digest("preprocess", "augment", "network", "loss", "fit")
+    return run.digest(*_LEARNING, without=_OF_THE_MACHINE)
 
 
 def _digests(frames: FrameSet) -> NDArray[np.uint64]:

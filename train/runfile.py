@@ -9,6 +9,7 @@ import hashlib
 import json
 import re
 import tomllib
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -223,9 +224,10 @@ class Run(_Table):
             raise ConfigError(f"the run {self.name} draws simulated cameras: its table data names no manifest")
         return self.data
 
-    def digest(self, *tables: str) -> str:
-        """Give a digest of some of the tables, or of the whole run."""
+    def digest(self, *tables: str, without: Collection[str] = ()) -> str:
+        """Give a digest of some of the tables, or of the whole run; without some keys of the table `fit`."""
         values: dict[str, Any] = self.model_dump(mode="json", exclude_defaults=True)
+        values["fit"] = {key: value for key, value in values["fit"].items() if key not in without}
         chosen = {name: values[name] for name in tables} if tables else values
         return hashlib.sha256(json.dumps(chosen, sort_keys=True).encode()).hexdigest()
 

@@ -93,6 +93,46 @@ def test_a_checkpoint_of_another_run_is_refused(run: Run, frames: Path, tmp_path
         fit(tmp_path / "a", longer(run, 1, lr=0.5), train, "cpu", lambda _: None)
 
 
+def test_a_training_goes_on_with_other_threads_and_workers_and_nothing_else(
+    run: Run, frames: Path, tmp_path: Path
+) -> None:
+    def killed(_: Epoch) -> None:
+        raise KeyboardInterrupt
+
+    train, lines = read_split(frames, "train"), list[Epoch]()
+    with pytest.raises(KeyboardInterrupt):
+        fit(tmp_path / "a", longer(run, 3), train, "cpu", killed)
+    for change in ({"seed": 2}, {"batch": 18}, {"average": 0.5}, {"schedule": "constant"}):
+        with pytest.raises(ConfigError, match="belongs to another run"):
+            fit(tmp_path / "a", longer(run, 3, **change), train, "cpu", lambda _: None)
+    fit(tmp_path / "a", longer(run, 3, workers=1), train, "cpu", lines.append)
+    assert [line.epoch for line in lines] == [2, 3]
+    fit(tmp_path / "whole", longer(run, 3), train, "cpu", lambda _: None)
+    assert same(weights(tmp_path / "a"), weights(tmp_path / "whole"))
+    load_embedder(tmp_path / "a", longer(run, 3, threads=run.fit.threads + 1), train)
+
+
+def test_a_checkpoint_of_an_earlier_version_goes_on_with_its_own_threads(
+    run: Run, frames: Path, tmp_path: Path
+) -> None:
+    def killed(_: Epoch) -> None:
+        raise KeyboardInterrupt
+
+    train, lines = read_split(frames, "train"), list[Epoch]()
+    with pytest.raises(KeyboardInterrupt):
+        fit(tmp_path / "a", longer(run, 3), train, "cpu", killed)
+    path = tmp_path / "a" / "checkpoint.pt"
+    held = torch.load(path, weights_only=True)
+    held["run"] = longer(run, 3).digest("preprocess", "augment", "network", "loss", "fit")
+    torch.save(held, path)
+    with pytest.raises(ConfigError, match="belongs to another run"):
+        fit(tmp_path / "a", longer(run, 3, workers=1), train, "cpu", lambda _: None)
+    with pytest.raises(KeyboardInterrupt):
+        fit(tmp_path / "a", longer(run, 3), train, "cpu", killed)
+    fit(tmp_path / "a", longer(run, 3, workers=1), train, "cpu", lines.append)
+    assert [line.epoch for line in lines] == [3], "its next checkpoint is of this version"
+
+
 def test_what_was_learnt_from_other_frames_is_neither_trained_on_nor_judged(
     run: Run, frames: Path, tmp_path: Path
 ) -> None:
