@@ -53,7 +53,7 @@ class Detection:
 
 @dataclass(frozen=True, slots=True)
 class Refusals:
-    """What becomes of one kind of frames in serving, without a position (so without the Sun's altitude)."""
+    """What becomes of one kind of frames in serving; the gate of daylight sees those whose Sun is known."""
 
     kind: str  # a class, or what a frame that is no sky shows
     frames: int
@@ -72,6 +72,7 @@ class UnknownReport:
     known: int  # frames with a class
     strange: int
     units: int
+    without_sun: int | None  # frames whose Sun is not known, which no gate of daylight sees; None without gates
     detections: tuple[Detection, ...]  # the bundle's own first
     refusals: tuple[Refusals, ...]  # classes first, then kinds
     threshold: float  # of the bundle's distance
@@ -81,7 +82,7 @@ Score = Callable[[NDArray[np.float32]], Array]
 """(N,D) embeddings to (N,) how strange they are."""
 
 
-def unknown_report(judged: Judged) -> UnknownReport | None:
+def unknown_report(judged: Judged, with_gates: bool = True) -> UnknownReport | None:
     """Compare the detectors, and count what gates and threshold refuse; None where every frame is a sky."""
     kinds = np.array(judged.subject.facts.kinds)
     strange = judged.answers.targets >= len(LABELS)
@@ -103,6 +104,7 @@ def unknown_report(judged: Judged) -> UnknownReport | None:
         known=int((~strange).sum()),
         strange=int(strange.sum()),
         units=len(np.unique(judged.answers.cameras)),
+        without_sun=int(np.isnan(judged.subject.facts.conditions.sun).sum()) if with_gates else None,
         detections=tuple(_detection(n, s, strange, kinds, names, judged.answers.cameras, drawn) for n, s in scores),
         refusals=_refusals(judged, kinds, names),
         threshold=judged.bundle.head.threshold,
@@ -186,6 +188,18 @@ def _refusals(judged: Judged, kinds: NDArray[np.str_], names: tuple[str, ...]) -
     return tuple(found)
 
 
+def sun_words(without: int | None, frames: int) -> str:
+    """Say how many frames the gate of daylight did not see; None: there were no gates."""
+    if without is None:
+        return "No gate was asked."
+    if not without:
+        return f"The gate of daylight knew the Sun's altitude of all {frames} frames."
+    return (
+        f"The gate of daylight did not see {without} of {frames} frames: where the Sun stood is not known of them. "
+        "Serving refuses them by day, where it knows the camera's place."
+    )
+
+
 def unknown_tables(report: UnknownReport) -> str:
     """Give the comparison as Markdown."""
     kinds = report.detections[0].cells
@@ -195,8 +209,8 @@ def unknown_tables(report: UnknownReport) -> str:
         "AUROC / part accepted where 95 % of the skies are (FPR95); no gates."
     )
     second = (
-        "Refused in serving without a position, by a gate alone, and by a gate or a distance beyond "
-        f"{report.threshold:.2f}:"
+        f"Refused in serving, by a gate alone, and by a gate or a distance beyond {report.threshold:.2f}. "
+        f"{sun_words(report.without_sun, report.known + report.strange)}"
     )
     lines = [
         *([] if report.apart else [LEAKS, ""]),

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import click
 
-from auroramon.cameras import Cameras
 from auroramon.config import find_config, load_settings
-from train.commands.options import PROCESSES
+from train.commands.options import CONFIG, PROCESSES, cameras_of
 from train.commands.progress import progress, tell
 from train.manifest import Row, write_manifest
 from train.oath_layout import oath_rows
@@ -20,8 +19,6 @@ from train.simulate_oath import simulate_oath
 FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
 TO = click.option("--to", type=click.Path(path_type=Path, dir_okay=False), required=True,
                   help="The manifest; runs look for theirs in the work folder.")  # fmt: skip
-CONFIG = click.option("-c", "--config", type=click.Path(path_type=Path, exists=True, dir_okay=False),
-                      help="Settings of the station: its cameras, its database.")  # fmt: skip
 
 
 @click.group()
@@ -44,7 +41,7 @@ def oath(folder: Path, rotated: bool, to: Path) -> None:
 @TO
 def folders(folder: Path, config: Path | None, to: Path) -> None:
     """From folders named by class: FOLDER/arc, FOLDER/cloudy, ..."""
-    _write(to, rows_of_folders(folder, _cameras(config)))
+    _write(to, rows_of_folders(folder, cameras_of(config)))
 
 
 @prepare.command()
@@ -53,7 +50,7 @@ def folders(folder: Path, config: Path | None, to: Path) -> None:
 @TO
 def table(file: Path, config: Path | None, to: Path) -> None:
     """From a CSV file with the columns file and label, and any others of a manifest, or time."""
-    _write(to, rows_of_table(file, _cameras(config)))
+    _write(to, rows_of_table(file, cameras_of(config)))
     if left := unread_columns(file):
         tell(f"not read, because no manifest has such a column: {', '.join(left)}")
 
@@ -65,7 +62,7 @@ def table(file: Path, config: Path | None, to: Path) -> None:
 def reviews(database: str | None, config: Path | None, to: Path) -> None:
     """From the frames that people have labelled in the labels DATABASE (a URL; else that of the settings)."""
     url = database or load_settings(find_config(config, os.environ)).database_url
-    _write(to, rows_of_reviews(url, _cameras(config)))
+    _write(to, rows_of_reviews(url, cameras_of(config)))
 
 
 @click.command("simulate-oath")
@@ -84,11 +81,6 @@ def simulate_oath_command(labels: Path, to: Path, seed: int, native: int, rotate
     with progress("simulated label runs") as show:
         count = simulate_oath(labels, to, seed, native, rotated, processes, show)
     click.echo(f"{count} simulated images in {to}")
-
-
-def _cameras(config: Path | None) -> Cameras:
-    """Give the configured cameras; none without a file."""
-    return Cameras(tuple(load_settings(config).camera)) if config else Cameras()
 
 
 def _write(to: Path, rows: Iterable[Row]) -> None:

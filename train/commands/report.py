@@ -9,18 +9,20 @@ from typing import Any
 import click
 
 from auroramon.bundle import choose_precision, load_bundle
+from auroramon.cameras import Cameras
 from auroramon.errors import ConfigError
 from auroramon.types import LABELS
 from train.cards import as_json, report_tables
-from train.commands.options import WORK
+from train.commands.options import CONFIG, WORK, cameras_of
 from train.commands.progress import progress, tell
 from train.commands.steps import frames_of_run
+from train.daylight import refused_by_day
 from train.judged import Judged, judge, subject_of_manifest, subject_of_run
 from train.model import graph_embed
 from train.report import write_report
 from train.report.numbers import numbers_of
 from train.runfile import DataTable, read_run
-from train.unknown import unknown_report, unknown_tables
+from train.unknown import sun_words, unknown_report, unknown_tables
 
 JUDGED = click.argument(
     "judged", type=click.Path(path_type=Path, exists=True, dir_okay=False), metavar="RUN|MANIFEST"
@@ -45,25 +47,36 @@ PRECISION = click.option(
 @JSON
 @PRECISION
 @GATES
+@CONFIG
 @click.option(
     "--report", "to", type=click.Path(path_type=Path, file_okay=False),
     help="Folder for report.html, with all figures and pictures in one file, and report.json.",
 )  # fmt: skip
 def evaluate(
-    judged: Path, bundle: Path, work: Path, in_json: bool, precision: Any, gates: bool, to: Path | None
+    judged: Path,
+    bundle: Path,
+    work: Path,
+    in_json: bool,
+    precision: Any,
+    gates: bool,
+    config: Path | None,
+    to: Path | None,
 ) -> None:
     """Judge a bundle on the frames that a run keeps for it, or on those of a manifest (a CSV file).
 
     Nothing may have been learnt from the frames of a manifest: that is not checked.
     """
-    found = _judge(judged, bundle, work, precision, gates)
+    found = _judge(judged, bundle, work, precision, gates, cameras_of(config))
     if (found.answers.targets < len(LABELS)).sum() < 2:
         raise ConfigError(f"{judged} has fewer than two frames with a class: there is nothing to judge")
-    numbers = numbers_of(found)
+    numbers = numbers_of(found, gates)
     if to is not None:
         click.echo(f"report: {write_report(found, numbers, to)}", err=True)
-    text = as_json(numbers) if in_json else report_tables(numbers.head, numbers.unit, numbers.apart, numbers.simulated)
-    click.echo(text, nl=False)
+    if in_json:
+        click.echo(as_json(numbers), nl=False)
+        return
+    click.echo(report_tables(numbers.head, numbers.unit, numbers.apart, numbers.simulated), nl=False)
+    click.echo(f"\n{sun_words(numbers.without_sun, numbers.frames)}")
 
 
 @click.command()
@@ -72,21 +85,22 @@ def evaluate(
 @WORK
 @JSON
 @PRECISION
-def unknown(judged: Path, bundle: Path, work: Path, in_json: bool, precision: Any) -> None:
+@CONFIG
+def unknown(judged: Path, bundle: Path, work: Path, in_json: bool, precision: Any, config: Path | None) -> None:
     """Compare ways to tell what is no sky, on the frames of a run or a manifest."""
-    found = unknown_report(_judge(judged, bundle, work, precision, gates=True))
+    found = unknown_report(_judge(judged, bundle, work, precision, True, cameras_of(config)))
     if found is None:
         raise ConfigError(f"{judged} has no frames labelled `unknown`, or no others: there is nothing to compare")
     click.echo(as_json(found) if in_json else unknown_tables(found), nl=False)
 
 
-def _judge(path: Path, folder: Path, work: Path, precision: Any, gates: bool) -> Judged:
+def _judge(path: Path, folder: Path, work: Path, precision: Any, gates: bool, cameras: Cameras) -> Judged:
     bundle = load_bundle(folder)
     if bundle.labels != LABELS:
         raise ConfigError(f"{folder} has other labels than {', '.join(LABELS)}: its figures cannot be worked out here")
     chosen = choose_precision(bundle, precision)
     simulated = False
-    if path.suffix == ".csv":
+    if path.suffix.lower() == ".csv":
         with progress("frames read") as show:
             subject = subject_of_manifest(path, work, bundle.preprocess.colour, show)
     else:
@@ -101,4 +115,5 @@ def _judge(path: Path, folder: Path, work: Path, precision: Any, gates: bool) ->
         tell(f"{bundle.name} was not made from the frames and the split of {path}: that it has learnt from none of the "
              f"judged frames is not checked")  # fmt: skip
         subject = replace(subject, leaks=None)
-    return judge(subject, bundle, chosen, graph_embed(bundle.graph(chosen), threads=2), gates)
+    found = judge(subject, bundle, chosen, graph_embed(bundle.graph(chosen), threads=2), gates)
+    return refused_by_day(found, cameras) if gates else found

@@ -115,6 +115,8 @@ class Numbers:
     by_sun: tuple[Part, ...]
     by_moon: tuple[Part, ...]
     without_conditions: int  # frames with a class of which Sun and Moon are not known
+    without_sun: int | None  # frames, those that are no sky too, whose Sun the gates do not know; None without gates
+    frames: int  # all that were judged, those that are no sky too
     calibration: Calibration
     coverage: tuple[Coverage, ...]
     risk_area: float  # mean error over all coverages (area under the risk-coverage curve)
@@ -127,8 +129,8 @@ class Numbers:
     unknown: UnknownReport | None
 
 
-def numbers_of(judged: Judged) -> Numbers:
-    """Work out every figure."""
+def numbers_of(judged: Judged, with_gates: bool = True) -> Numbers:
+    """Work out every figure; it is said where no gate was asked."""
     subject, answers = judged.subject, judged.answers
     known = answers.targets < len(LABELS)
     wrong, mistaken = wrong_frames(judged, known), wrong_frames(judged, ~known)
@@ -152,6 +154,8 @@ def numbers_of(judged: Judged) -> Numbers:
         by_sun=_by_band(judged, subject.facts.conditions.sun, SUN, known),
         by_moon=_by_band(judged, subject.facts.conditions.moon, MOON, known),
         without_conditions=int(np.isnan(subject.facts.conditions.sun[known]).sum()),
+        without_sun=int(np.isnan(subject.facts.conditions.sun).sum()) if with_gates else None,
+        frames=len(answers.targets),
         calibration=_calibration(judged, known),
         coverage=_coverages(judged),
         risk_area=float(1 - curve.mean()) if len(curve) else math.nan,
@@ -161,7 +165,7 @@ def numbers_of(judged: Judged) -> Numbers:
         errors=len(wrong),
         mistaken=tuple(_describe(judged, n) for n in mistaken[:STRANGE_ERRORS].tolist()),
         mistakes=len(mistaken),
-        unknown=unknown_report(judged),
+        unknown=unknown_report(judged, with_gates),
     )
 
 

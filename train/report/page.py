@@ -14,7 +14,7 @@ from train.report import charts
 from train.report.numbers import Numbers, Part, Wrong
 from train.report.style import STYLE
 from train.report.thumbnails import thumbnail
-from train.unknown import Cell, UnknownReport
+from train.unknown import Cell, UnknownReport, sun_words
 
 MOST_PARTS = 40
 """Cameras in a chart; a report of more shows the best and the worst of them."""
@@ -96,7 +96,7 @@ def _summary(numbers: Numbers) -> str:
         f"<p>Aurora found: frames with aurora that got one of its three labels. False alarms: frames without that got "
         f"one. Without the threshold, the best class is right for {_percent(head.closed_accuracy)}. Rejected as "
         f"<i>unknown</i>: {_percent(head.refused_known)} of the frames with a class ({_percent(numbers.gated, 2)} by a "
-        f"gate){_strange_words(numbers)}.</p>"
+        f"gate){_strange_words(numbers)}. {sun_words(numbers.without_sun, numbers.frames)}</p>"
     )
     return _leak_words(numbers) + lead + f'<div class="tiles">{tiles}</div>' + notes + _provenance(numbers)
 
@@ -244,8 +244,8 @@ def _unknown(judged: Judged, numbers: Numbers) -> str:
     refusals = _table(["frames", "n", "refused by a gate", "by a gate or the distance", "what the gates said"], rows,
                       "numbers last-left")  # fmt: skip
     words = (
-        "<p>Refused as <i>unknown</i> in serving without a position. Where the position is known, frames by day are "
-        "refused by the Sun's altitude.</p>"
+        "<p>Refused as <i>unknown</i> in serving, by day also by the Sun's altitude. "
+        f"{sun_words(report.without_sun, report.known + report.strange)}</p>"
     )
     return _section("What is no sky", words, refusals, distance, _detectors(report))
 
