@@ -16,9 +16,9 @@ from train.simulate import NOTE
 
 
 def test_a_head_that_cannot_be_fitted_says_so_beside_the_others(run: Run, frames: Path) -> None:
-    """Two frames of each class that are copies have no spread of their own: no covariance for each class."""
+    """Two frames of a class that are copies have no spread of their own: no covariance for each class."""
     (camera,) = read_split(frames, "heads").cameras
-    first = [int(np.flatnonzero(camera.targets == k)[0]) for k in range(6) for _ in range(2)]
+    first = [int(np.flatnonzero(camera.targets == k)[0 if k == 0 else n]) for k in range(6) for n in range(2)]
     write_camera(frames / "heads" / camera.camera, CameraFrames(
         camera=camera.camera, pixels=np.array(camera.pixels[first]), targets=camera.targets[first],
         discs=camera.discs[first], groups=np.arange(12),
