@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -146,9 +147,16 @@ def write_index(folder: Path, description: dict[str, Any]) -> None:
 
 
 def read_index(folder: Path) -> dict[str, Any] | None:
-    """Give what the cache holds; None where it is not finished."""
+    """Give what the cache holds; None where it is not finished.
+
+    Raises:
+        ConfigError: its index cannot be read.
+    """
     path = folder / INDEX
-    found: dict[str, Any] | None = json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+    try:
+        found: dict[str, Any] | None = json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+    except ValueError as error:
+        raise ConfigError(f"{path} is damaged: remove {folder}, and its frames are made again") from error
     return found
 
 
@@ -156,12 +164,17 @@ def read_split(folder: Path, split: str) -> FrameSet:
     """Open the frames of one split.
 
     Raises:
-        ConfigError: the cache is not there or not finished.
+        ConfigError: the cache is not there, not finished or damaged.
     """
     if read_index(folder) is None:
         raise ConfigError(f"{folder} holds no finished frames: run `python -m train simulate RUN` first")
     inside = sorted((folder / split).iterdir()) if (folder / split).is_dir() else []
-    return FrameSet(tuple(_read_camera(path) for path in inside if is_written(path)))
+    try:
+        return FrameSet(tuple(_read_camera(path) for path in inside if is_written(path)))
+    except (ValueError, OSError, KeyError, BadZipFile) as error:
+        raise ConfigError(
+            f"the frames in {folder} are damaged ({error}): remove it, and they are made again"
+        ) from error
 
 
 def _read_camera(folder: Path) -> CameraFrames:

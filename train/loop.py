@@ -110,13 +110,28 @@ def load_embedder(folder: Path, run: Run, frames: FrameSet) -> Embedder:
     """Give the network that `fit` left in a folder.
 
     Raises:
-        ConfigError: it left none there, or one of another run, or one that learnt from other frames than these.
+        ConfigError: it left none there, or one of another run, or one that learnt from other frames than these, or
+            its weights cannot be read.
     """
     if held_of(folder, run, frames) is None or not (folder / WEIGHTS).exists():
         raise ConfigError(f"{folder} holds no weights: run `python -m train fit RUN` first")
     net = build_embedder(run.network.backbone, len(run.preprocess.channels), run.network.width)
-    net.load_state_dict(torch.load(folder / WEIGHTS, weights_only=True, map_location="cpu"))
+    held = _tensors(folder / WEIGHTS, "cpu", "weights", "remove it and run `python -m train fit RUN` again")
+    net.load_state_dict(held)
     return net.eval()
+
+
+def _tensors(path: Path, device: str, what: str, remedy: str) -> dict[str, Any]:
+    """Read what `save_whole` wrote.
+
+    Raises:
+        ConfigError: it is damaged, or no such file.
+    """
+    try:
+        held: dict[str, Any] = torch.load(path, weights_only=True, map_location=device)
+    except (RuntimeError, OSError, EOFError, pickle.UnpicklingError) as error:
+        raise ConfigError(f"{path} holds no {what}, or is damaged: {remedy}") from error
+    return held
 
 
 def held_of(folder: Path, run: Run, frames: FrameSet, device: str = "cpu") -> dict[str, Any] | None:
@@ -131,10 +146,7 @@ def held_of(folder: Path, run: Run, frames: FrameSet, device: str = "cpu") -> di
     if not path.exists():
         return None
     remedy = "remove it, or give this run another name"
-    try:
-        held: dict[str, Any] = torch.load(path, weights_only=True, map_location=device)
-    except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        raise ConfigError(f"{path} is no checkpoint, or is damaged: {remedy}") from error
+    held = _tensors(path, device, "checkpoint", remedy)
     if held["run"] not in {_run_digest(run), run.digest(*_LEARNING)}:
         raise ConfigError(f"{path} belongs to another run: {remedy}")
     if held.get("frames") != _frames_digest(frames):

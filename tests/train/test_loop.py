@@ -169,6 +169,23 @@ def test_a_training_that_runs_away_is_stopped(run: Run, frames: Path, tmp_path: 
     assert not (tmp_path / "a" / "checkpoint.pt").exists()
 
 
+def test_damaged_weights_are_named(run: Run, frames: Path, tmp_path: Path) -> None:
+    train = read_split(frames, "train")
+    fit(tmp_path, run, train, "cpu", lambda _: None)
+    kept = tmp_path / "weights.pt"
+    kept.write_bytes(kept.read_bytes()[:5000])
+    with pytest.raises(ConfigError, match=r"weights\.pt holds no weights, or is damaged: remove it and run"):
+        load_embedder(tmp_path, run, train)
+
+
+@pytest.mark.parametrize("name", ["index.json", "train/tiny-0/pixels.npy", "train/tiny-0/rows.npz"])
+def test_damaged_frames_are_named(name: str, frames: Path) -> None:
+    name = name.replace("tiny-0", sorted((frames / "train").iterdir())[0].name)
+    (frames / name).write_bytes((frames / name).read_bytes()[:100])
+    with pytest.raises(ConfigError, match="damaged.*: remove .*, and the|damaged: remove .*, and its frames"):
+        read_split(frames, "train")
+
+
 def test_a_damaged_checkpoint_is_named(run: Run, frames: Path, tmp_path: Path) -> None:
     train = read_split(frames, "train")
     fit(tmp_path / "a", longer(run, 1), train, "cpu", lambda _: None)
@@ -176,7 +193,7 @@ def test_a_damaged_checkpoint_is_named(run: Run, frames: Path, tmp_path: Path) -
     whole = checkpoint.read_bytes()
     for damaged in (b"", b"no tensors", whole[: len(whole) // 2]):
         checkpoint.write_bytes(damaged)
-        with pytest.raises(ConfigError, match=r"checkpoint\.pt is no checkpoint, or is damaged: remove it"):
+        with pytest.raises(ConfigError, match=r"checkpoint\.pt holds no checkpoint, or is damaged: remove it"):
             fit(tmp_path / "a", longer(run, 1), train, "cpu", lambda _: None)
 
 
