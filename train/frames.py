@@ -172,13 +172,11 @@ def read_split(folder: Path, split: str) -> FrameSet:
     try:
         return FrameSet(tuple(_read_camera(path) for path in inside if is_written(path)))
     except (ValueError, OSError, KeyError, BadZipFile) as error:
-        raise ConfigError(
-            f"the frames in {folder} are damaged ({error}): remove it, and they are made again"
-        ) from error
+        raise ConfigError(f"frames in {folder} are damaged ({error}): remove it, and they are made again") from error
 
 
 def _read_camera(folder: Path) -> CameraFrames:
-    with np.load(folder / "rows.npz", allow_pickle=False) as rows:
+    with (folder / "rows.npz").open("rb") as file, np.load(file, allow_pickle=False) as rows:
         pixels: NDArray[np.uint16]
         if "store" in rows:
             pixels = np.memmap(folder / str(rows["store"]), np.uint16, "r").reshape(-1, *rows["shape"])

@@ -182,7 +182,7 @@ def test_damaged_weights_are_named(run: Run, frames: Path, tmp_path: Path) -> No
 def test_damaged_frames_are_named(name: str, frames: Path) -> None:
     name = name.replace("tiny-0", sorted((frames / "train").iterdir())[0].name)
     (frames / name).write_bytes((frames / name).read_bytes()[:100])
-    with pytest.raises(ConfigError, match="damaged.*: remove .*, and the|damaged: remove .*, and its frames"):
+    with pytest.raises(ConfigError, match=r"damaged.*: remove "):
         read_split(frames, "train")
 
 
