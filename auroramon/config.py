@@ -85,7 +85,9 @@ class CameraSettings(_Table):
         0.0, ge=-14, le=14, description="Clock of times in EXIF and file names, hours ahead of UTC"
     )
     disc: DiscSettings | Literal["auto"] = Field("auto", description="Circle of sky, or found in each file")
-    channel: ChannelRule = Field("luma", description="How a colour frame becomes grey")
+    channel: ChannelRule = Field(
+        "luma", description="How a colour frame becomes grey; with one of its planes it is seen without colour"
+    )
     rotate_deg: float = Field(
         0.0, description="Turns pictures for people so that north is up, degrees counter-clockwise"
     )
