@@ -65,11 +65,27 @@ class Provenance:
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """How often the int8 graph gives the label of the float32 graph."""
+    """How often int8, as it is served on the processor, gives the label of the float32 graph.
+
+    Raises:
+        ValueError: a figure is none, or what belongs together is not there together.
+    """
 
     labels: float  # part of the frames, 0..1
     frames: int
     on: str  # which frames, in words
+    near: float | None = None  # units of the head's distance: within it of a border float32 decides; None: int8 alone
+    twice: float | None = None  # part of the same frames that lie so near, 0..1; belongs to near
+
+    def __post_init__(self) -> None:
+        if not (_is_part(self.labels) and isinstance(self.frames, int) and isinstance(self.on, str)):
+            raise ValueError(f"int8 has labels {self.labels!r} of {self.frames!r} frames: it takes a part of a number")
+        if (self.near is None) != (self.twice is None):
+            raise ValueError("int8 needs near and twice together, or neither")
+        if self.near is not None and not (_is_number(self.near) and 0 <= self.near < np.inf):
+            raise ValueError(f"int8 has near {self.near!r}: it must be a distance of 0 or more")
+        if self.twice is not None and not _is_part(self.twice):
+            raise ValueError(f"int8 has twice {self.twice!r}: it must be a part from 0 to 1")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -211,7 +227,7 @@ def _parse(folder: Path, described: dict[str, Any], digest: str) -> ModelBundle:
     head = _read_head(folder / HEAD, described["head"], labels)
     if head.width != width:
         raise ValueError(f"the head has width {head.width}, {DESCRIPTION} says {width}")
-    agreement = None if described["int8"] is None else _build(Agreement, described["int8"], "int8")
+    agreement = None if described["int8"] is None else _agreement(described["int8"])
     if (agreement is not None) != (INT8 in described["files"]):
         raise ValueError(f"{INT8} and its agreement with float32 must be there together")
     preprocess = PreprocessSpec.from_json(described["preprocess"])
@@ -227,6 +243,19 @@ def _parse(folder: Path, described: dict[str, Any], digest: str) -> ModelBundle:
         activation_ranges={k: (float(low), float(high)) for k, (low, high) in described["activation_ranges"].items()},
         files=described["files"],
     )
+
+
+def _agreement(described: Mapping[str, Any]) -> Agreement:
+    """Give the agreement; `near` and `twice` stand only in models whose int8 float32 looks after."""
+    return _build(Agreement, {"near": None, "twice": None, **described}, "int8")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_part(value: Any) -> bool:
+    return _is_number(value) and 0 <= value <= 1
 
 
 def _provenance(described: Mapping[str, Any]) -> Provenance:

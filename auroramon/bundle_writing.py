@@ -90,7 +90,7 @@ def _write_files(folder: Path, parts: BundleParts) -> None:
         "preprocess": parts.preprocess.to_json(),
         "embedding_width": parts.head.width,
         "head": {"kind": kind, "temperature": parts.head.temperature, "threshold": parts.head.threshold},
-        "int8": None if parts.agreement is None else asdict(parts.agreement),
+        "int8": None if parts.agreement is None else _without_none(asdict(parts.agreement)),
         "activation_ranges": {k: list(v) for k, v in (parts.activation_ranges or {}).items()},
         "provenance": _described(parts.provenance),
         "files": {
@@ -102,8 +102,12 @@ def _write_files(folder: Path, parts: BundleParts) -> None:
 
 def _described(provenance: Provenance) -> dict[str, Any]:
     """Give the provenance; what was never moved to a station does not say so, as in bundles of before."""
-    said = asdict(provenance)
-    return said if provenance.adapted else {name: value for name, value in said.items() if name != "adapted"}
+    return _without_none(asdict(provenance))
+
+
+def _without_none(said: dict[str, Any]) -> dict[str, Any]:
+    """Leave out what is not said: versions that do not know a key then still read a bundle that does not use it."""
+    return {name: value for name, value in said.items() if value is not None}
 
 
 def _head_arrays(head: Head) -> tuple[str, dict[str, Any]]:

@@ -30,6 +30,7 @@ class Clusters:
     means: Array  # (K,D)
     precision: Array  # inverse covariance: (D,D) shared by all classes, or (K,D,D)
     _factor: Array = field(init=False, repr=False)  # (1 or K, D, D): F with F F^T = precision
+    _centres: Array | None = field(init=False, repr=False)  # (E,K) F^T of the means; None where each class has its F
 
     def __post_init__(self) -> None:
         classes, width = self.means.shape
@@ -41,17 +42,18 @@ class Clusters:
             factor = np.linalg.cholesky(self.precision.reshape(-1, width, width))
         except np.linalg.LinAlgError as error:
             raise ValueError("a precision is not positive definite") from error
+        shared = len(factor) == 1
+        centres = project(factor[0], np.ascontiguousarray(self.means.T)) if shared else None
         object.__setattr__(self, "_factor", factor)
+        object.__setattr__(self, "_centres", centres)
 
     def squared_distances(self, columns: Array) -> Array:
         """Give (K,N) squared Mahalanobis distances of (D,N) embeddings to each mean."""
-        if self._factor.shape[0] == 1:
-            factor = self._factor[0]
-            white = _project(factor, columns)
-            centres = _project(factor, np.ascontiguousarray(self.means.T))
-            return _sum_of_squares(white[:, None, :] - centres[:, :, None])
+        if self._centres is not None:
+            white = project(self._factor[0], columns)
+            return sum_of_squares(white[:, None, :] - self._centres[:, :, None])
         per_class = [
-            _sum_of_squares(_project(factor, columns - mean[:, None]))
+            sum_of_squares(project(factor, columns - mean[:, None]))
             for factor, mean in zip(self._factor, self.means, strict=True)
         ]
         return np.stack(per_class)
@@ -91,7 +93,7 @@ class MahalanobisHead:
 
     def logits(self, embeddings: NDArray[Any]) -> Array:
         """Give (N,K) -d^2 / 2 of (N,D) embeddings: what the temperature divides."""
-        return self.clusters.squared_distances(_columns(embeddings, self.width)).T / -2
+        return self.clusters.squared_distances(columns_of(embeddings, self.width)).T / -2
 
     def judge(self, embeddings: NDArray[Any]) -> Judgement:
         """Give scores and distances of (N,D) embeddings.
@@ -99,7 +101,7 @@ class MahalanobisHead:
         Raises:
             ValueError: the embeddings do not have this head's width.
         """
-        columns = _columns(embeddings, self.width)
+        columns = columns_of(embeddings, self.width)
         squared = self.clusters.squared_distances(columns)
         tied = squared if self.clusters is self.tied else self.tied.squared_distances(columns)
         return Judgement(_softmax(squared / (-2 * self.temperature)), np.sqrt(tied.min(axis=0)))
@@ -134,10 +136,10 @@ class RidgeHead:
 
     def logits(self, embeddings: NDArray[Any]) -> Array:
         """Give the (N,K) linear scores of (N,D) embeddings: what the temperature divides."""
-        return self._linear(_columns(embeddings, self.width)).T
+        return self._linear(columns_of(embeddings, self.width)).T
 
     def _linear(self, columns: Array) -> Array:
-        return _project(np.ascontiguousarray(self.coef.T), columns) + self.intercept[:, None]
+        return project(np.ascontiguousarray(self.coef.T), columns) + self.intercept[:, None]
 
     def judge(self, embeddings: NDArray[Any]) -> Judgement:
         """Give scores and distances of (N,D) embeddings.
@@ -145,7 +147,7 @@ class RidgeHead:
         Raises:
             ValueError: the embeddings do not have this head's width.
         """
-        columns = _columns(embeddings, self.width)
+        columns = columns_of(embeddings, self.width)
         linear = self._linear(columns)
         distance = np.sqrt(self.tied.squared_distances(columns).min(axis=0))
         return Judgement(_softmax(linear / self.temperature), distance)
@@ -167,14 +169,14 @@ def _check_head(labels: tuple[str, ...], tied: Clusters, temperature: float, thr
         raise ValueError(f"temperature {temperature} and threshold {threshold} must be positive")
 
 
-def _columns(embeddings: NDArray[Any], width: int) -> Array:
+def columns_of(embeddings: NDArray[Any], width: int) -> Array:
     """Give (D,N) float64 of (N,D) embeddings, rounded as they are stored."""
     if embeddings.ndim != 2 or embeddings.shape[1] != width:
         raise ValueError(f"embeddings {embeddings.shape} do not have the width {width} of the head")
     return np.ascontiguousarray(embeddings.astype(np.float16).T, dtype=np.float64)
 
 
-def _project(matrix: Array, columns: Array) -> Array:
+def project(matrix: Array, columns: Array) -> Array:
     """Give matrix^T columns, summed in the order of D whatever N is: (D,E) and (D,N) to (E,N)."""
     total = np.zeros((matrix.shape[1], columns.shape[1]))
     for row, column in zip(matrix, columns, strict=True):
@@ -182,7 +184,7 @@ def _project(matrix: Array, columns: Array) -> Array:
     return total
 
 
-def _sum_of_squares(rows: Array) -> Array:
+def sum_of_squares(rows: Array) -> Array:
     """Sum the squares over the first axis, in its order."""
     total = np.zeros(rows.shape[1:])
     for row in rows:

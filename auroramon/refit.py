@@ -238,6 +238,8 @@ def card(parent: ModelBundle, material: Material, gains: Sequence[Gain], name: s
     nights = len({(row.camera, row.night) for row in material.rows})
     cameras = Counter(row.camera for row in material.rows)
     figures = "\n".join(f"- {gain.sentence()}" for gain in gains)
+    second = parent.agreement is not None and parent.agreement.near is not None
+    kept = "Temperature, threshold and how near a border float32 looks again" if second else "Temperature and threshold"
     below = (parent.folder / CARD).read_text(encoding="utf-8").strip()
     return f"""# {name}
 
@@ -247,7 +249,7 @@ network is that of {parent.name} (bundle {parent.digest[:12]}), its head was mov
 - Labelled frames: {len(material.rows)} ({counts}), of {nights} nights of
   {", ".join(f"{camera} ({count})" for camera, count in sorted(cameras.items()))}.
   sha256 of frames and labels: `{material.digest()}`.
-- Temperature and threshold are those of {parent.name}.
+- {kept} are those of {parent.name}.
 
 ## What it gained
 Cross-validated on the labelled frames, `unknown` counted as wrong. Frames that a person chose because they are hard

@@ -4,9 +4,10 @@
     python -m benchmarks.backends --quick    seconds instead of minutes; its figures mean nothing
 
 Each case runs in a process of its own. Other input sizes than the model's say what such a network would cost, nothing
-about labels. PyTorch, eager and compiled, is what a user would write instead. The limit of a processor or GPU in a
-precision is the best that any of these runtimes makes there of convolutions as dense as convolutions get; that of fp16
-also stands for int8 on a GPU.
+about labels. int8 is its graph alone: what the second look by float32 costs is measured by benchmarks.second_look.
+PyTorch, eager and compiled, is what a user would write instead. The limit of a processor or GPU in a precision is the
+best that any of these runtimes makes there of convolutions as dense as convolutions get; that of fp16 also stands for
+int8 on a GPU.
 """
 
 from __future__ import annotations

@@ -174,7 +174,12 @@ def model() -> ModelBundle:
 def in_use() -> str:
     """Say which graph the model runs by default, and why."""
     bundle = model()
-    agreed = f", int8 agrees on {bundle.agreement.labels:.1%} of labels" if bundle.agreement else ", no int8 graph"
+    if bundle.agreement is None:
+        agreed = ", no int8 graph"
+    else:
+        twice = bundle.agreement.twice
+        second = "alone" if twice is None else f"with float32 at {twice:.1%} of frames"
+        agreed = f", int8 {second} agrees on {bundle.agreement.labels:.1%} of labels"
     return f"model: {bundle.name}, {choose_precision(bundle, 'auto')} in use{agreed}"
 
 

@@ -25,6 +25,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "bundle",
         "bundle_writing",
         "heads",
+        "borders",
         "sky",
         "cameras",
         "events",

@@ -134,6 +134,16 @@ def test_int8_layers_prints_what_more_layers_in_float32_give() -> None:
     assert all(0 <= float(cells[1].rstrip("%")) <= 100 for cells in lines)
 
 
+def test_second_look_prints_what_it_costs_and_gives() -> None:
+    printed = run("second_look", "--frames", "60", "--near", "0.7")
+    (exact,), (alone,) = rows(printed, "float32"), rows(printed, "int8 alone")
+    (served,) = rows(printed, "int8, float32 within 0.7 of a border")
+    assert all(float(cells[place]) > 0 for cells in (exact, alone, served) for place in (1, 2))
+    assert exact[3:] == ["0.00%", "100.00%"]
+    assert 0 < float(served[3].rstrip("%")) < 100
+    assert float(served[4].rstrip("%")) >= float(alone[4].rstrip("%"))
+
+
 def killed(*_: object) -> Result:
     os.kill(os.getpid(), signal.SIGKILL)
     raise AssertionError

@@ -68,6 +68,15 @@ def test_what_is_written_is_read(bundle: ModelBundle) -> None:
     np.testing.assert_array_equal(again.golden.inputs, bundle.golden.inputs)
 
 
+def test_how_near_is_near_is_written_and_read_and_left_out_where_nothing_is_said(tmp_path: Path) -> None:
+    for near, keys in ((None, {"labels", "frames", "on"}), (0.7, {"labels", "frames", "on", "near", "twice"})):
+        written = write_bundle(tmp_path / f"{near}", make_parts(tmp_path / "parts", int8=True, near=near))
+        assert set(json.loads((written.folder / "bundle.json").read_text())["int8"]) == keys
+        agreement = load_bundle(written.folder).agreement
+        assert agreement is not None
+        assert agreement.near == near
+
+
 @pytest.mark.parametrize("head", heads())
 def test_each_head_judges_after_the_round_trip_as_before(tmp_path: Path, head: Head) -> None:
     parts = make_parts(tmp_path / "parts")
@@ -131,6 +140,18 @@ def test_the_digest_changes_with_every_word_of_the_description(bundle: ModelBund
         (lambda d: d["head"].update(temperature=0), "temperature 0"),
         (lambda d: d["head"].update(threshold="far"), "could not convert"),
         (lambda d: d["provenance"].pop("created"), "missing: created"),
+        (lambda d: d["int8"].update(near=-0.1, twice=0.1), "int8 has near -0.1: it must be a distance of 0 or more"),
+        (lambda d: d["int8"].update(near=float("nan"), twice=0.1), "int8 has near nan"),
+        (lambda d: d["int8"].update(near=float("inf"), twice=0.1), "int8 has near inf"),
+        (lambda d: d["int8"].update(near="far", twice=0.1), "int8 has near 'far'"),
+        (lambda d: d["int8"].update(near=True, twice=0.1), "int8 has near True"),
+        (lambda d: d["int8"].update(near=[0.1], twice=0.1), "int8 has near"),
+        (lambda d: d["int8"].update(near=0.1), "int8 needs near and twice together"),
+        (lambda d: d["int8"].update(twice=0.1), "int8 needs near and twice together"),
+        (lambda d: d["int8"].update(near=0.1, twice=1.1), "int8 has twice 1.1: it must be a part from 0 to 1"),
+        (lambda d: d["int8"].update(near=0.1, twice="some"), "int8 has twice 'some'"),
+        (lambda d: d["int8"].update(labels="all"), "int8 has labels 'all'"),
+        (lambda d: d["int8"].update(nearer=0.1), "unknown: nearer"),
     ],
 )
 def test_a_description_that_does_not_fit_is_refused(

@@ -9,7 +9,7 @@ import onnx
 import onnxruntime as ort
 from onnx import TensorProto, helper, numpy_helper
 
-from auroramon.bundle import Golden, ModelBundle, Provenance
+from auroramon.bundle import Agreement, Golden, ModelBundle, Provenance
 from auroramon.bundle_writing import BundleParts, write_bundle
 from auroramon.heads import Clusters, MahalanobisHead
 from auroramon.preprocess import PreprocessSpec
@@ -23,9 +23,13 @@ SPEC = PreprocessSpec(
 
 
 def write_tiny_bundle(
-    folder: Path, name: str = "tiny", threshold: float = 1e6, seed: int = 0, graph: str = "tiny"
-) -> ModelBundle:
-    """Write a bundle whose labels depend on the picture and on nothing else; another graph is another network."""
+    folder: Path, name: str = "tiny", threshold: float = 1e6, seed: int = 0, graph: str = "tiny",
+    near: float | None = None,
+) -> ModelBundle:  # fmt: skip
+    """Write a bundle whose labels depend on the picture and on nothing else; another graph is another network.
+
+    With `near` it has an int8 graph, which is the float32 one again, and a second look.
+    """
     graph_file = folder.parent / f".{folder.name}.onnx"
     folder.parent.mkdir(parents=True, exist_ok=True)
     onnx.save(_graph(graph), graph_file)
@@ -40,6 +44,8 @@ def write_tiny_bundle(
         name=name, preprocess=SPEC, head=head, float32=graph_file, card="# A model for tests\n",
         golden=Golden(inputs, embeddings, head.judge(embeddings).scores),
         provenance=Provenance("2026-01-01T00:00:00+00:00", "test", "nothing", "0", {}, {}),
+        int8=None if near is None else graph_file,
+        agreement=None if near is None else Agreement(0.9987, 800, "frames of nothing", near, 0.0525),
     )  # fmt: skip
     bundle = write_bundle(folder, parts)
     graph_file.unlink()

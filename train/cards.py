@@ -81,17 +81,36 @@ def _start_words(run: Run) -> str:
     return f"the features of {run.network.start}" if run.network.start else "random weights"
 
 
-def model_card(run: Run, report: Report, agreement: Agreement | None, trained_frames: int, origin: Origin) -> str:
-    """Give the text of MODEL_CARD.md."""
+def int8_words(agreement: Agreement, alone: float) -> str:
+    """Say how often int8 gives the label of float32, as it is served and alone.
+
+    Args:
+        agreement: as it is served.
+        alone: part of the same frames on which the int8 graph alone gives it.
+    """
+    by_itself = f"The int8 graph gives the label of the float32 graph (`unknown` included) on {100 * alone:.2f} %"
+    of = f"of {agreement.frames} frames ({agreement.on})"
+    if agreement.near is None or agreement.twice is None:
+        return f"{by_itself}\n{of}."
+    return (
+        f"{by_itself}\n{of}.\nOn processors float32 looks again within a distance of {agreement.near:.3g} of a border "
+        f"of the head, at\n{100 * agreement.twice:.1f} % of these frames: then {100 * agreement.labels:.2f} % have its "
+        "label."
+    )
+
+
+def model_card(
+    run: Run, report: Report, agreement: Agreement | None, alone: float, trained_frames: int, origin: Origin
+) -> str:
+    """Give the text of MODEL_CARD.md; `alone` is about the int8 graph without its second look."""
     fit = run.fit
     worst = min(report.classes, key=lambda c: c.recall)
     poor = min(report.by_camera, key=lambda c: c.accuracy)
     int8 = (
         "There is no int8 graph."
         if agreement is None
-        else f"The int8 graph gives the label of the float32 graph (`unknown` included) on\n"
-        f"  {100 * agreement.labels:.2f} % of {agreement.frames} frames ({agreement.on}).\n"
-        "  Its weights have seven bits, so that processors with and without VNNI give the same labels."
+        else int8_words(agreement, alone).replace("\n", "\n  ")
+        + "\n  Its weights have seven bits, so that processors with and without VNNI give the same labels."
     )
     return f"""# {run.name}
 

@@ -29,13 +29,14 @@ from auroramon.fit import Examples, calibrate, fit_mahalanobis, fit_ridge
 from auroramon.heads import Head
 from auroramon.types import LABELS
 from train.backbones import Embedder
-from train.cards import model_card
+from train.cards import int8_words, model_card
 from train.data import plain_batches
 from train.embed import Embed, embed_frames, examples
 from train.evaluate import Answers, Report, answer, report
 from train.export import export_float32
 from train.frames import FrameSet, read_split
 from train.leaks import read_judged
+from train.near import measure_near, served
 from train.origin import origin_of, units_of
 from train.quantise import calibrate_ranges, plain_ranges, quantise
 from train.ranges import best, measure_methods
@@ -150,14 +151,23 @@ def build_bundle(
     answers = answer(head, embeddings, evaluation.targets, units)
     figures = report(answers, names, origin.split)
     say(f"accuracy {figures.accuracy}, aurora recall {figures.aurora_recall}, false alarms {figures.false_alarms}")
-    agreement, close = None, np.ones(len(evaluation), dtype=bool)
+    agreement, alone, close = None, 0.0, np.ones(len(evaluation), dtype=bool)
     if graphs.int8 is not None:
-        quick = _embed_all(run, graph_embed(graphs.int8, run.fit.threads), evaluation)
+        quick_embed = graph_embed(graphs.int8, run.fit.threads)
+        near = _near(run, embed, quick_embed, head, frames)
+        quick = _embed_all(run, quick_embed, evaluation)
         same = answer(head, quick, evaluation.targets, units).said == answers.said
         close = same & (np.sum(quick * embeddings, axis=1) > CLOSE)
         known = answers.targets < len(LABELS)
-        agreement = Agreement(float(same[known].mean()), int(known.sum()), origin.split[0].lower() + origin.split[1:])
-        say(f"int8 gives the label of float32 on {100 * agreement.labels:.2f} % of {agreement.frames} frames")
+        found, alone = served(head, embeddings[known], quick[known], near), float(same[known].mean())
+        agreement = Agreement(
+            labels=float(found.same.mean()),
+            frames=int(known.sum()),
+            on=origin.split[0].lower() + origin.split[1:],
+            near=near,
+            twice=float(found.twice.mean()),
+        )
+        say(int8_words(agreement, alone).replace("\n", " "))
     golden = golden_frames(run, embed, head, evaluation, _sure(answers, close, run.export.golden))
     trained = len(read_split(frames, "train"))
     bundle = write_bundle(to, BundleParts(
@@ -167,13 +177,19 @@ def build_bundle(
         golden=golden,
         provenance=_provenance(run, frames, figures),
         float32=graphs.float32,
-        card=model_card(run, figures, agreement, trained, origin),
+        card=model_card(run, figures, agreement, alone, trained, origin),
         int8=graphs.int8,
         agreement=agreement,
         activation_ranges=graphs.ranges,
     ))  # fmt: skip
     _prove(bundle)
     return bundle, figures
+
+
+def _near(run: Run, embed: Embed, quick: Embed, head: Head, frames: Path) -> float:
+    """Measure on the calibration cameras how near a border float32 must look again."""
+    held_out = read_split(frames, "calibrate")
+    return measure_near(head, _embed_all(run, embed, held_out), _embed_all(run, quick, held_out))
 
 
 def _prove(bundle: ModelBundle) -> None:

@@ -1,4 +1,4 @@
-"""Which ranges of the activations serve int8 best: measured by the labels that both int8 graphs keep.
+"""Which ranges of the activations serve int8 best: measured by the labels that both int8 graphs keep by themselves.
 
 One set of ranges serves the processor's graph and the GPU's. Minima and maxima leave no value out, entropy and
 percentiles cut off the rare ones: what that does to labels depends on the network, so it is tried on held-out frames.

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from auroramon.backends.onnx import OnnxBackend
+from auroramon.backends.second_look import open_on_processor
 from auroramon.bundle import Precision, load_bundle
 from auroramon.cameras import Cameras
 from auroramon.labeller import Labeller
@@ -36,7 +36,7 @@ class Scored:
 def score_real(bundle: Path, precision: Precision, folder: Path) -> list[Scored]:
     """Label every file of a folder with MANIFEST.csv (`file`, `accept`, `camera`), as serving would."""
     model = load_bundle(bundle)
-    labeller = Labeller(model, OnnxBackend(model, precision, threads=2), Cameras(()), batch=32)
+    labeller = Labeller(model, open_on_processor(model, precision, threads=2), Cameras(()), batch=32)
     with (folder / "MANIFEST.csv").open(newline="", encoding="utf-8") as file:
         rows = [row for row in csv.DictReader(file) if row["accept"]]
     return [_score(labeller, folder, row) for row in rows]

@@ -14,7 +14,8 @@ from auroramon.backends.child_build import BeginBuild, ChildBuild, is_whole, obt
 from auroramon.backends.engine import EngineBackend, Unready
 from auroramon.backends.engine_cache import EngineCache
 from auroramon.backends.manifest import Manifest
-from auroramon.backends.onnx import OnnxBackend, OnnxCudaBackend
+from auroramon.backends.onnx import OnnxCudaBackend
+from auroramon.backends.second_look import ProcessorBackend, open_on_processor, prove
 from auroramon.backends.switching import SwitchingBackend
 from auroramon.bundle import ModelBundle, check_golden, choose_precision
 from auroramon.errors import (
@@ -240,15 +241,15 @@ def _opened(chosen: Usable) -> Backend:
     return backend
 
 
-def _onnx(bundle: ModelBundle, wish: Wish, named: bool) -> OnnxBackend:
+def _onnx(bundle: ModelBundle, wish: Wish, named: bool) -> ProcessorBackend:
     if named and wish.precision == "fp16":
         raise ConfigError("precision fp16 needs a GPU: backend onnx runs float32 or int8")
-    return OnnxBackend(bundle, choose_precision(bundle, wish.precision), wish.threads)
+    return open_on_processor(bundle, choose_precision(bundle, wish.precision), wish.threads)
 
 
 def _checked(bundle: ModelBundle, backend: Backend) -> Backend:
     try:
-        check_golden(bundle, backend)
+        prove(bundle, backend)
     except BaseException:
         backend.close()
         raise

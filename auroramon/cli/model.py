@@ -196,21 +196,23 @@ def _why(wanted: str, bundle: ModelBundle) -> str:
     if agreed is None:
         return "the bundle has no int8 graph"
     share = f"on {agreed.labels:.2%} of {agreed.frames} frames ({agreed.on})"
+    second = "" if agreed.twice is None else f"; near a border, at {agreed.twice:.1%} of them, float32 looks again"
     if agreed.labels >= AGREEMENT:
-        return f"the labels of int8 agree with float32 {share}"
-    return f"the labels of int8 agree with float32 only {share}, and {AGREEMENT:.0%} are asked for"
+        return f"the labels of int8 agree with float32 {share}{second}"
+    return f"the labels of int8 agree with float32 only {share}, and {AGREEMENT:.0%} are asked for{second}"
 
 
 def _golden(settings: Settings, bundle: ModelBundle) -> dict[str, Any]:
-    """Run the golden frames here, with the graph that would run."""
+    """Run the golden frames here, with the graphs that would run."""
     from auroramon.assemble import live_threads
-    from auroramon.backends.onnx import OnnxBackend
-    from auroramon.bundle import check_golden, choose_precision
+    from auroramon.backends.second_look import open_on_processor, prove
+    from auroramon.bundle import choose_precision
 
     frames = len(bundle.golden.inputs)
     try:
-        backend = OnnxBackend(bundle, choose_precision(bundle, settings.model.precision), live_threads(settings))
-        check_golden(bundle, backend)
+        precision = choose_precision(bundle, settings.model.precision)
+        backend = open_on_processor(bundle, precision, live_threads(settings))
+        prove(bundle, backend)
     except BundleError as error:
         return {"repeated": False, "frames": frames, "said": str(error)}
     return {"repeated": True, "frames": frames, "said": f"repeated by {backend.name} on {backend.device}"}

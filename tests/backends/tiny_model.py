@@ -22,14 +22,15 @@ SPEC = PreprocessSpec(
 )  # fmt: skip
 
 
-def write_graph(path: Path, seed: int = 0, width: int = WIDTH) -> Path:
-    """A convolution, the mean over the image, unit norm."""
+def write_graph(path: Path, seed: int = 0, width: int = WIDTH, off: float = 0.0) -> Path:
+    """A convolution, the mean over the image, unit norm; its weights may be a little off, as if they were rounded."""
     rng = np.random.default_rng(seed)
     weights = {
         "w": rng.normal(size=(8, 2, 3, 3)).astype(np.float32),
         "b": rng.normal(size=8).astype(np.float32),
         "p": rng.normal(size=(width, 8, 1, 1)).astype(np.float32),
     }
+    weights = {name: value + np.float32(off) * np.sin(value * 99) for name, value in weights.items()}
     nodes = [
         helper.make_node("Conv", ["inputs", "w", "b"], ["c"], pads=[1, 1, 1, 1]),
         helper.make_node("Relu", ["c"], ["r"]),
@@ -49,9 +50,13 @@ def write_graph(path: Path, seed: int = 0, width: int = WIDTH) -> Path:
     return path
 
 
-def make_parts(folder: Path, int8: bool = False, agreement: float = 1.0, golden_seed: int = 0) -> BundleParts:
-    """A bundle's parts; the "int8" graph is the float32 one again."""
+def make_parts(
+    folder: Path, int8: bool = False, agreement: float = 1.0, golden_seed: int = 0, near: float | None = None
+) -> BundleParts:
+    """A bundle's parts; the "int8" graph is the float32 one again, and a little off where it gets a second look."""
     folder.mkdir(parents=True, exist_ok=True)
+    twice = None if near is None else 0.25
+    off = 0.0 if near is None else 0.02
     graph = write_graph(folder / "graph.onnx")
     rng = np.random.default_rng(1)
     inputs = rng.normal(size=(4, 2, SIZE, SIZE)).astype(np.float16).astype(np.float32)
@@ -67,7 +72,7 @@ def make_parts(folder: Path, int8: bool = False, agreement: float = 1.0, golden_
         provenance=Provenance("2026-01-01T00:00:00+00:00", "0.1.0", "nothing", "0" * 64, {"fit": 1}, {"accuracy": 0.5}),
         float32=graph,
         card="# tiny-1\n",
-        int8=graph if int8 else None,
-        agreement=Agreement(agreement, 100, "frames of nothing") if int8 else None,
+        int8=write_graph(folder / "int8.onnx", off=off) if int8 else None,
+        agreement=Agreement(agreement, 100, "frames of nothing", near, twice) if int8 else None,
         activation_ranges={"c": (-1.5, 2.0)},
     )

@@ -80,6 +80,26 @@ def test_a_model_is_shown_with_what_would_run_and_why(auroramon: Command, tiny: 
     assert "A model for tests" in shown
 
 
+def test_a_model_with_a_second_look_says_how_often_float32_takes_it(
+    auroramon: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AURORAMON_MODEL__PATH", str(write_tiny_bundle(tmp_path / "near", near=0.25).folder))
+    told = json.loads(auroramon("model", "show", "--json").out)
+    assert told["why"] == (
+        "the labels of int8 agree with float32 on 99.87% of 800 frames (frames of nothing); near a border, at 5.2% of "
+        "them, float32 looks again"
+    )
+    assert told["agreement"]["near"] == 0.25
+    assert told["golden"]["said"].endswith("float32 near a border")
+    assert "float32 looks again" in auroramon("model", "show").out
+    path = tmp_path / "near" / "bundle.json"
+    path.write_text(path.read_text().replace('"near": 0.25', '"near": -0.25'))
+    broken = auroramon("model", "show")
+    assert broken.code == 1
+    assert "int8 has near -0.25: it must be a distance of 0 or more" in broken.err
+    assert "Traceback" not in broken.err
+
+
 def test_a_model_that_is_not_there_is_named(auroramon: Command, winter: Winter, tiny: Path) -> None:
     nobody = auroramon("model", "show", "nobody", "-c", winter.config)
     assert nobody.code == 1

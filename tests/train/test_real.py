@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,8 @@ import pytest
 from PIL import Image
 
 from auroramon.bundle import default_bundle
+from auroramon.bundle_writing import write_bundle
+from tests.backends.tiny_model import make_parts, write_graph
 from train.real import Scored, agreement, score_real, summary
 
 
@@ -34,6 +37,25 @@ def test_two_graphs_are_compared_frame_by_frame() -> None:
     other = [scored("a", "arc", "diffuse"), scored("b", "cloudy", "moon", "cloudy"), scored("c", "unknown")]
     assert agreement(one, other) == "Both give the same label to 2 of 3 frames (66.7 %).\n"
     assert agreement(one, one) == "Both give the same label to 3 of 3 frames (100.0 %).\n"
+
+
+def test_int8_is_scored_with_the_second_look_that_it_is_served_with(tmp_path: Path) -> None:
+    """The int8 graph is another network here: only float32's second look, at all frames, can make both agree."""
+    rng, real = np.random.default_rng(0), tmp_path / "real"
+    real.mkdir()
+    for k in range(6):
+        sky = rng.integers(0, 40 * (k + 1), (8, 8), dtype=np.uint8)
+        Image.fromarray(sky).resize((64, 64)).save(real / f"{k}.png")
+    rows = [f"{k}.png,clear,one" for k in range(6)]
+    (real / "MANIFEST.csv").write_text("\n".join(["file,accept,camera", *rows]) + "\n")
+    parts = make_parts(tmp_path / "parts", int8=True, near=1e9)
+    other = replace(parts, int8=write_graph(tmp_path / "other.onnx", seed=7))
+    both = write_bundle(tmp_path / "both", other).folder
+    assert other.agreement is not None
+    alone = write_bundle(tmp_path / "alone", replace(other, agreement=replace(other.agreement, near=None, twice=None)))
+    exact = score_real(both, "float32", real)
+    assert score_real(both, "int8", real) == exact
+    assert score_real(alone.folder, "int8", real) != exact
 
 
 def test_every_file_of_the_manifest_is_scored(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from auroramon.backends.second_look import open_on_processor
 from auroramon.bundle import choose_precision, load_bundle
 from auroramon.cameras import Cameras
 from auroramon.errors import ConfigError
@@ -18,7 +19,6 @@ from train.commands.progress import progress, tell
 from train.commands.steps import frames_of_run
 from train.daylight import refused_by_day
 from train.judged import Judged, judge, subject_of_manifest, subject_of_run
-from train.model import graph_embed
 from train.report import write_report
 from train.report.numbers import numbers_of
 from train.runfile import DataTable, read_run
@@ -115,5 +115,5 @@ def _judge(path: Path, folder: Path, work: Path, precision: Any, gates: bool, ca
         tell(f"{bundle.name} was not made from the frames and the split of {path}: that it has learnt from none of the "
              f"judged frames is not checked")  # fmt: skip
         subject = replace(subject, leaks=None)
-    found = judge(subject, bundle, chosen, graph_embed(bundle.graph(chosen), threads=2), gates)
+    found = judge(subject, bundle, chosen, open_on_processor(bundle, chosen, threads=2).embed, gates)
     return refused_by_day(found, cameras) if gates else found

@@ -1,0 +1,107 @@
+"""int8 on the processor, with a second look by float32 where the embedding lies near a border of the head.
+
+Rounding to int8 moves an embedding a little. That changes a label only near a border, and there float32 embeds the
+frame again and its embedding is what counts, for the label and for the database. How near is near stands in the bundle,
+in units of the head's distance (auroramon/borders.py). Whether a frame lies near depends on that frame alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from auroramon.backends.onnx import OnnxBackend
+from auroramon.borders import Borders
+from auroramon.bundle import ModelBundle, Precision, check_golden
+from auroramon.ports import Backend
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Looked:
+    """N embeddings, and which of them float32 gave."""
+
+    embeddings: NDArray[np.float32]  # (N,D)
+    twice: NDArray[np.bool_]  # (N,) looked at a second time
+
+
+class SecondLookBackend:
+    """Runs the int8 graph on every frame, and the float32 graph on those that lie near a border.
+
+    Args:
+        bundle: the model, with both graphs.
+        near: units of the head's distance.
+        threads: of one inference, at least 1.
+
+    Raises:
+        BundleError: a graph cannot be loaded, or does not take or give what the bundle says.
+    """
+
+    name = "onnx"
+    precision: str = "int8"
+    fallback = False
+
+    def __init__(self, bundle: ModelBundle, near: float, threads: int) -> None:
+        self._quick = OnnxBackend(bundle, "int8", threads)
+        self._exact = OnnxBackend(bundle, "float32", threads)
+        self._borders = Borders(bundle.head)
+        self._near = near
+        self.device = f"{self._quick.device}; float32 near a border"
+
+    @property
+    def graphs(self) -> tuple[Backend, Backend]:
+        """What runs each graph by itself, the quick one first."""
+        return self._quick, self._exact
+
+    def look(self, inputs: NDArray[np.float32]) -> Looked:
+        """Embed (N,C,S,S) inputs, and say which of them were embedded twice.
+
+        Raises:
+            ValueError: the inputs do not have the shape that the model takes.
+        """
+        embeddings = self._quick.embed(inputs)
+        twice = ~(self._borders.room(embeddings) > self._near)  # what is no number is looked at again, too
+        if twice.any():
+            embeddings[twice] = self._exact.embed(inputs[twice])
+        return Looked(embeddings, twice)
+
+    def embed(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Give (N,D) unit vectors for (N,C,S,S) inputs; see `look`."""
+        return self.look(inputs).embeddings
+
+    def start(self, inputs: NDArray[np.float32]) -> Callable[[], NDArray[np.float32]]:
+        """Give what gives the embeddings: they are ready, as nothing here runs beside its caller."""
+        found = self.embed(inputs)
+        return lambda: found
+
+    def close(self) -> None:
+        """Nothing to release: the sessions go with this object."""
+
+
+ProcessorBackend = OnnxBackend | SecondLookBackend
+
+
+def open_on_processor(bundle: ModelBundle, precision: Precision, threads: int) -> ProcessorBackend:
+    """Open what serves a precision on the processor: int8 with a second look where the bundle says how near is near.
+
+    Raises:
+        BundleError: a graph is not there, cannot be loaded, or does not take or give what the bundle says.
+    """
+    agreement = bundle.agreement
+    if precision == "int8" and agreement is not None and agreement.near is not None:
+        return SecondLookBackend(bundle, agreement.near, threads)
+    return OnnxBackend(bundle, precision, threads)
+
+
+def prove(bundle: ModelBundle, backend: Backend) -> None:
+    """Check the golden frames on each graph that a backend runs.
+
+    They lie far from every border, so a backend with a second look would show them to its int8 graph alone.
+
+    Raises:
+        BundleError: a graph does not give what the model gave when it was made.
+    """
+    for graph in backend.graphs if isinstance(backend, SecondLookBackend) else (backend,):
+        check_golden(bundle, graph)
