@@ -122,7 +122,7 @@ class Skies:
 
 def where(grey: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.float32]:
     """Give the (N,V) values of (N,H,W) where (H,W) is true: grey[:, valid], and three times as fast."""
-    values: NDArray[np.float32] = grey.reshape(len(grey), -1).take(np.flatnonzero(valid), axis=1)
+    values: NDArray[np.float32] = grey.reshape(len(grey), valid.size).take(np.flatnonzero(valid), axis=1)
     return values
 
 

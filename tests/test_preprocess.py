@@ -14,7 +14,15 @@ from PIL import Image
 
 from auroramon.errors import ConfigError
 from auroramon.masks import load_mask
-from auroramon.preprocess import InputChannel, PreprocessSpec, extract_sky, to_input, whole_frame
+from auroramon.preprocess import (
+    InputChannel,
+    PreprocessSpec,
+    extract_skies,
+    extract_sky,
+    to_input,
+    to_inputs,
+    whole_frame,
+)
 from auroramon.resample import ChannelRule
 from auroramon.types import Disc
 
@@ -368,3 +376,9 @@ def test_pixels_without_a_number_and_a_black_frame_have_no_colour() -> None:
     frame[30:34, 30:34] = np.nan
     assert np.all(green_of(frame) == 0.5)
     assert np.all(green_of(np.zeros((64, 64, 3), np.uint8)) == 0.5)
+
+
+def test_where_every_frame_was_refused_nothing_is_prepared() -> None:
+    frame = coloured((60, 160, 60))
+    skies = extract_skies([frame], 1.0, middle(frame), GREEN)
+    assert to_inputs(skies.some([]), GREEN).shape == (0, 2, 32, 32)
