@@ -25,7 +25,7 @@ model: $(VENV)/.test ## Train the shipped model again, from the simulated sky to
 	$(BIN)/python -m train fit train/runs/simsky-2.toml
 	$(BIN)/python -m train simulate train/runs/simsky-3.toml
 	$(BIN)/python -m train fit train/runs/simsky-3.toml
-	$(BIN)/python -m train model train/runs/default.toml --to auroramon/models/simsky-4 --replace
+	$(BIN)/python -m train model train/runs/default.toml --to auroramon/models/simsky-5 --replace
 
 oath: $(VENV)/.test ## Train and judge on a copy of OATH v1.1 (OATH=folder), figures without leaks first
 	$(BIN)/python -m train oath $(OATH)

@@ -118,7 +118,7 @@ def test_labels_a_second_are_printed_with_their_stages() -> None:
 
 def test_the_worth_of_labels_is_printed_with_n_and_interval() -> None:
     small = ("--cameras", "1", "--labelled-nights", "1", "--nights", "2", "--frames", "8", "--size", "64")
-    printed = run("adapt", "auroramon/models/simsky-4", *small, "--rounds", "2", "--per-class", "1")
+    printed = run("adapt", "auroramon/models/simsky-5", *small, "--rounds", "2", "--per-class", "1")
     assert "judged on 2 others of each, 16 frames, 2 rounds" in printed
     (row,) = rows(printed, "1")
     assert row[3].count("to") == 1
