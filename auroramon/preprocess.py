@@ -17,7 +17,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from auroramon.resample import ChannelRule, inside, sample, sample_excess
+from auroramon.resample import ChannelRule, inside, sample, sample_colour
 from auroramon.types import Disc
 
 InputChannel = Literal["stretched", "equalised", "green"]
@@ -181,7 +181,11 @@ def extract_skies(
     if not valid.any() or reach > FARTHEST * max(shape):
         nothing = np.zeros((len(frames), spec.size, spec.size), dtype=np.float32)
         return Skies(nothing, np.zeros(nothing.shape[1:], dtype=np.bool_), zeros, zeros)
-    grey = np.stack([sample(pixels, box, spec.size, rule) for pixels in frames])
+    excess = None
+    if spec.colour and rule == "luma" and frames[0].ndim == 3:
+        grey, excess = map(np.stack, zip(*(sample_colour(pixels, box, spec.size) for pixels in frames), strict=True))
+    else:
+        grey = np.stack([sample(pixels, box, spec.size, rule) for pixels in frames])
     if mask is not None:
         valid = valid & (sample(mask.astype(np.uint8), box, spec.size, rule) > SEEN)
     values = where(grey, valid)
@@ -189,9 +193,6 @@ def extract_skies(
         return Skies(grey, valid, zeros, zeros)
     low, high = (round(p / 100 * (values.shape[1] - 1)) for p in (spec.low_percentile, spec.high_percentile))
     values.partition((low, high), axis=1)
-    excess = None
-    if spec.colour and rule == "luma" and frames[0].ndim == 3:
-        excess = np.stack([sample_excess(pixels, box, spec.size) for pixels in frames])
     return Skies(grey, valid, values[:, low].astype(np.float64), values[:, high].astype(np.float64), excess)
 
 

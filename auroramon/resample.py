@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import lru_cache, partial
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal
 
 import numpy as np
@@ -47,18 +47,21 @@ def to_excess(pixels: NDArray[Any]) -> Image.Image:
 def _weighed(pixels: NDArray[Any], weights: tuple[float, float, float]) -> NDArray[np.float32]:
     """Give the (H,W) sums of red, green and blue, each times its weight."""
     with np.errstate(invalid="ignore"):  # of a pixel that holds no number comes none
-        sums: NDArray[np.float32] = pixels.astype(np.float32, order="C") @ np.array(weights, dtype=np.float32)
+        plain = pixels.astype(np.float32, order="C", copy=False)
+        sums: NDArray[np.float32] = plain @ np.array(weights, dtype=np.float32)
     return sums  # BLAS adds up in an order of the layout's, which `order` fixes
 
 
 def sample(pixels: NDArray[Any], box: Box, size: int, rule: ChannelRule) -> NDArray[np.float32]:
     """Give the (size,size) grey samples of a box in a frame; beyond the frame's edges its last pixels go on."""
-    return _resample(*_cut(pixels, box, size, partial(to_grey, rule=rule)), size)
+    part = _cut(pixels, box, size)
+    return _resample(to_grey(part.pixels, rule), part, size)
 
 
-def sample_excess(pixels: NDArray[Any], box: Box, size: int) -> NDArray[np.float32]:
-    """Give the (size,size) samples of the excess green of a box in a (H,W,3) frame, as `sample` gives its grey."""
-    return _resample(*_cut(pixels, box, size, to_excess), size)
+def sample_colour(pixels: NDArray[Any], box: Box, size: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Give what `sample` gives of the luma of a (H,W,3) frame, to the bit, and the same of its excess green."""
+    part = _cut(pixels, box, size)
+    return _resample(to_grey(part.pixels, "luma"), part, size), _resample(to_excess(part.pixels), part, size)
 
 
 @lru_cache(maxsize=64)
@@ -90,32 +93,39 @@ def _span(start: float, stop: float, limit: int, size: int) -> tuple[int, int, i
     return first, max(1, blocks), factor
 
 
-def _cut(
-    pixels: NDArray[Any], box: Box, size: int, plane_of: Callable[[NDArray[Any]], Image.Image]
-) -> tuple[Image.Image, Box]:
-    """Give the part of a frame that a box needs, one plane averaged by whole blocks, and the box in its pixels.
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What a box needs of a frame: rows added up by blocks of fy, columns yet to be added up by blocks of fx."""
 
-    Rows are added before the plane is made of colours: for a camera of eight megapixels that is several times as fast.
+    pixels: NDArray[Any]  # (rows, columns * fx) or (rows, columns * fx, 3); sums of fy rows
+    fx: int
+    fy: int
+    box: Box  # in blocks
+
+
+def _cut(pixels: NDArray[Any], box: Box, size: int) -> _Part:
+    """Give the part of a frame that a box needs.
+
+    Rows are added before planes are made of colours: for a camera of eight megapixels that is several times as fast.
     """
     x, width, fx = _span(box[0], box[2], pixels.shape[1], size)
     y, height, fy = _span(box[1], box[3], pixels.shape[0], size)
     part = pixels[y : y + height * fy, x : x + width * fx]
     if fy > 1:
         exact = np.uint32 if part.dtype.kind in "iu" else np.float32
-        part = part.reshape(height, fy, *part.shape[1:]).sum(axis=1, dtype=exact)
-    plane = plane_of(part)
-    if fx * fy > 1:
-        sums = np.asarray(plane).reshape(height, width, fx).sum(axis=2, dtype=np.float64)
-        plane = Image.fromarray((sums / (fx * fy)).astype(np.float32))
-    return plane, ((box[0] - x) / fx, (box[1] - y) / fy, (box[2] - x) / fx, (box[3] - y) / fy)
+        part = part.reshape(height, fy, *part.shape[1:]).sum(axis=1, dtype=exact).astype(np.float32, copy=False)
+    return _Part(part, fx, fy, ((box[0] - x) / fx, (box[1] - y) / fy, (box[2] - x) / fx, (box[3] - y) / fy))
 
 
-def _resample(image: Image.Image, box: Box, size: int) -> NDArray[np.float32]:
-    """Resample a box of an image to size x size; beyond the edges its last pixels go on."""
-    width, height = image.size
+def _resample(plane: Image.Image, part: _Part, size: int) -> NDArray[np.float32]:
+    """Average a plane of a part by whole blocks and resample its box; beyond the edges its last pixels go on."""
+    if part.fx * part.fy > 1:
+        sums = np.asarray(plane).reshape(plane.height, -1, part.fx).sum(axis=2, dtype=np.float64)
+        plane = Image.fromarray((sums / (part.fx * part.fy)).astype(np.float32))
+    box, (width, height) = part.box, plane.size
     left, upper = max(0, int(np.ceil(-box[0]))), max(0, int(np.ceil(-box[1])))
     right, lower = max(0, int(np.ceil(box[2] - width))), max(0, int(np.ceil(box[3] - height)))
     if left or upper or right or lower:
-        image = Image.fromarray(np.pad(np.asarray(image), ((upper, lower), (left, right)), mode="edge"))
+        plane = Image.fromarray(np.pad(np.asarray(plane), ((upper, lower), (left, right)), mode="edge"))
         box = (box[0] + left, box[1] + upper, box[2] + left, box[3] + upper)
-    return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR, box=box))
+    return np.asarray(plane.resize((size, size), Image.Resampling.BILINEAR, box=box))
