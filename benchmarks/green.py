@@ -1,12 +1,13 @@
 """What it costs to look at colours: preparing a colour frame with and without its green plane, beside decoding it.
 
-    python -m benchmarks.green
+    python -m benchmarks.green [--rounds N]
 
 A median of many rounds on one thread. A grey frame costs the same with the plane as without it.
 """
 
 from __future__ import annotations
 
+import argparse
 import io
 import time
 from collections.abc import Callable
@@ -24,13 +25,12 @@ from auroramon.sim.scene import draw
 from benchmarks.machine import load, machine
 
 SIZES = ((720, 480), (1920, 1080), (2832, 2832))
-ROUNDS = 60
 
 
-def milliseconds(work: Callable[[], object]) -> float:
+def milliseconds(work: Callable[[], object], rounds: int) -> float:
     """Give the median time of one call."""
     times = []
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         begun = time.perf_counter()
         work()
         times.append(time.perf_counter() - begun)
@@ -38,6 +38,9 @@ def milliseconds(work: Callable[[], object]) -> float:
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description="what it costs to look at colours")
+    parser.add_argument("--rounds", type=int, default=60, help="of each figure")
+    rounds = parser.parse_args().rounds
     print(machine(), load(), "", sep="\n")
     shipped = bundle_of(Settings(model=ModelSettings(path=None))).preprocess
     grey = replace(shipped, channels=("stretched", "equalised"), mean=(0.3, 0.4), std=(0.3, 0.35))
@@ -53,9 +56,9 @@ def main() -> None:
         picture.save(file, "JPEG", quality=90)
         pixels, coded = np.asarray(picture), file.getvalue()
         disc = whole_frame(pixels.shape, 1.0)
-        decode = milliseconds(lambda coded=coded: np.asarray(Image.open(io.BytesIO(coded))))
+        decode = milliseconds(lambda coded=coded: np.asarray(Image.open(io.BytesIO(coded))), rounds)
         without, with_it = (
-            milliseconds(lambda p=pixels, d=disc, s=spec: to_input(extract_sky(p, 1.0, d, s), s))
+            milliseconds(lambda p=pixels, d=disc, s=spec: to_input(extract_sky(p, 1.0, d, s), s), rounds)
             for spec in (grey, green)
         )
         print(f"| {width}x{height} | {decode:.2f} | {without:.2f} | {with_it:.2f} |")

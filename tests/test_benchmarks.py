@@ -124,6 +124,13 @@ def test_the_worth_of_labels_is_printed_with_n_and_interval() -> None:
     assert row[3].count("to") == 1
 
 
+def test_green_prints_what_colour_costs_beside_decoding() -> None:
+    printed = run("green", "--rounds", "1")
+    for size in ("720x480", "1920x1080", "2832x2832"):
+        (row,) = rows(printed, size)
+        assert all(float(cell) > 0 for cell in row[1:])
+
+
 def test_int8_layers_prints_what_more_layers_in_float32_give() -> None:
     printed = run("int8_layers", "--frames", "40")
     assert rows(printed, "fp16")[0][-1] == "0%"
