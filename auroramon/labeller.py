@@ -74,13 +74,14 @@ class Labeller:
 
     def _prepare(self, draft: Draft) -> Iterator[_Waiting]:
         """Read a file and give what the network shall see; the rest is written into the draft."""
-        disc: Disc | None = None
+        discs: dict[tuple[int, ...], Disc] = {}  # by the size of a frame
         camera: CameraSettings | None = None
         for run in self._read(draft):
             with draft.timed("prepare"):
                 # A stack names its station in its first header only, and a file is of one camera.
                 camera = camera or self.cameras.of_frame(draft.file, run[0])
-                disc = _disc_of(camera, run[0], disc)
+                size = run[0].pixels.shape[:2]
+                disc = discs[size] = _disc_of(camera, run[0], discs.get(size))
                 ready = self._look(draft, camera, run, disc)
             yield from ready
             if draft.reason:
@@ -185,7 +186,7 @@ def _placed(file: FileStat, camera: CameraSettings, raw: RawFrame) -> Slot:
 
 
 def _disc_of(camera: CameraSettings, raw: RawFrame, of_file: Disc | None) -> Disc:
-    """Give the disc of a frame: the camera's, else the one found in the first frame of the file.
+    """Give the disc of a frame: the camera's, else the one found in the first frame of its size in the file.
 
     It is found again in every file, from nothing but that file: a disc remembered from other files would make a
     label depend on the order in which files come.

@@ -77,11 +77,12 @@ def _of_lines(columns: _Lines | None, rows: _Lines | None, least: float) -> str:
 
 def _curvature(grey: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.float32]:
     """Give of (N,R,W) pictures the curvature along their rows: (3,N,W-2) square of the mean, mean size, mean square."""
-    bend = grey[:, :, 2:] + grey[:, :, :-2] - 2 * grey[:, :, 1:-1]
-    if not valid.all():
-        bend = bend * (valid[:, 2:] & valid[:, 1:-1] & valid[:, :-2])
-    energy = np.einsum("nij,nij->nj", bend, bend) / np.float32(bend.shape[1])
-    return np.stack((bend.mean(axis=1) ** 2, np.abs(bend).mean(axis=1), energy))
+    with np.errstate(over="ignore", invalid="ignore"):  # counts beyond 1e18 have no curvature that float32 holds
+        bend = grey[:, :, 2:] + grey[:, :, :-2] - 2 * grey[:, :, 1:-1]
+        if not valid.all():
+            bend = bend * (valid[:, 2:] & valid[:, 1:-1] & valid[:, :-2])
+        energy = np.einsum("nij,nij->nj", bend, bend) / np.float32(bend.shape[1])
+        return np.stack((bend.mean(axis=1) ** 2, np.abs(bend).mean(axis=1), energy))
 
 
 def _lines(curvature: NDArray[np.float32]) -> list[_Lines | None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tarfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -56,6 +57,21 @@ def test_every_frame_of_a_stack_gets_a_label_with_scores_that_add_up_to_one(labe
         assert sum(record.classification.scores) == pytest.approx(1)
         assert record.embedding is not None
         assert record.embedding.dtype == np.float16
+
+
+def test_the_disc_of_another_size_of_frame_is_not_taken(labeller: Labeller, tmp_path: Path) -> None:
+    """A preview before the frames, or a camera that was set anew: its disc lies elsewhere."""
+    large = [write_png(tmp_path, seed) for seed in (1, 2)]
+    for file in large:
+        half = Image.open(file)
+        half.resize((half.width // 2, half.height // 2)).save(file.with_suffix(".half.png"))
+    with tarfile.open(tmp_path / "mixed.tar", "w") as tar:
+        for name in (large[0].with_suffix(".half.png"), large[0], large[1].with_suffix(".half.png"), large[1]):
+            tar.add(name, f"{name.stem}_{len(tar.getmembers())}.png")
+    mixed = labeller([FileStat(str(tmp_path / "mixed.tar"), 1, 1)])[0].records
+    (alone,) = one(labeller, large[0]).records
+    assert mixed[1].classification == alone.classification
+    assert len(mixed) == 4
 
 
 def test_a_label_depends_on_its_frame_alone(labeller: Labeller, tmp_path: Path) -> None:

@@ -120,7 +120,7 @@ It sorts all-sky frames into {", ".join(LABELS)}; what lies far from all of them
 
 ## What it is
 - Network: `{run.network.backbone}`, begun with {_start_words(run)}, {run.preprocess.size} x {run.preprocess.size}
-  pixels, planes {" and ".join(run.preprocess.channels)}; {run.network.width} dimensions, unit norm.
+  pixels, planes {", ".join(run.preprocess.channels)}; {run.network.width} dimensions, unit norm.
 - Loss: {_loss_words(run)};
   {fit.last} epochs over {trained_frames} frames in {_batch_words(run)} of {fit.batch}; {fit.optimiser} at {fit.lr:g}
   ({fit.schedule}), seed {fit.seed}.

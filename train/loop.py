@@ -81,15 +81,25 @@ def fit(
     return net
 
 
+def check_start(work: Path, run: Run) -> None:
+    """Refuse a run whose features it begins with are not there.
+
+    Raises:
+        ConfigError: that run was not fitted.
+    """
+    path = work / run.network.start / WEIGHTS
+    if run.network.start and not path.exists():
+        raise ConfigError(f"{run.name} begins with the features of {run.network.start}, which {path} does not hold: "
+                          f"fit that run first")  # fmt: skip
+
+
 def _trained_features(work: Path, run: Run) -> dict[str, Tensor] | None:
     """Give the weights that a run begins with: the features of another run, without its last layer."""
     if not run.network.start:
         return None
+    check_start(work, run)
     path = work / run.network.start / WEIGHTS
-    if not path.exists():
-        raise ConfigError(f"{run.name} begins with the features of {run.network.start}, which {path} does not hold: "
-                          f"fit that run first")  # fmt: skip
-    held: dict[str, Tensor] = torch.load(path, weights_only=True, map_location="cpu")
+    held = _tensors(path, "cpu", "weights", "remove it, and fit or restore that run again")
     return {name[9:]: value for name, value in held.items() if name.startswith("features.")}
 
 
@@ -227,7 +237,12 @@ class _Training:
         torch.set_num_threads(run.fit.threads)
         net = build_embedder(run.network.backbone, len(run.preprocess.channels), run.network.width)
         if begin_with is not None:
-            net.features.load_state_dict(_with_new_planes(begin_with, net.features.state_dict()))
+            try:
+                net.features.load_state_dict(_with_new_planes(begin_with, net.features.state_dict()))
+            except RuntimeError as error:
+                start = run.network.start
+                raise ConfigError(f"{run.name} cannot begin with the features of {start}: they are of another backbone, or "
+                                  f"look at more planes than it") from error  # fmt: skip
         if run.network.frozen:
             net.freeze_features()
         self.run, self.epoch, self._device = run, 0, torch.device(device)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 import auroramon
 from auroramon.backends.onnx import OnnxBackend, open_session
+from auroramon.borders import Borders
 from auroramon.bundle import (
     Agreement,
     Golden,
@@ -157,7 +158,8 @@ def build_bundle(
         near = _near(run, embed, quick_embed, head, frames)
         quick = _embed_all(run, quick_embed, evaluation)
         same = answer(head, quick, evaluation.targets, units).said == answers.said
-        close = same & (np.sum(quick * embeddings, axis=1) > CLOSE)
+        clear = Borders(head).room(quick) > near  # or float32 would look at them, and int8 be proven by nothing
+        close = same & clear & (np.sum(quick * embeddings, axis=1) > CLOSE)
         known = answers.targets < len(LABELS)
         found, alone = served(head, embeddings[known], quick[known], near), float(same[known].mean())
         agreement = Agreement(

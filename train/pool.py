@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -118,8 +118,7 @@ class _Writing:
         write_index(self._folder, {"kind": "pool", "digest": digest, "frames": count})
 
     def _add(self, number: int, row: Row, raw: RawFrame, disc: Disc) -> None:
-        pixels = np.clip(raw.pixels, 0, 65535) if raw.pixels.dtype.kind == "f" else raw.pixels
-        counts = kept_counts(pixels, row.grey, self._colour)
+        counts = kept_counts(_in_range(raw.pixels), row.grey, self._colour)
         shape = (counts.shape[0], counts.shape[1], 3 if counts.ndim == 3 else 1)
         if shape not in self._files:
             self._files[shape], self._held[shape] = store_of(self._folder, *shape).open("wb"), 0
@@ -128,6 +127,17 @@ class _Writing:
         self._discs[number] = disc.x, disc.y, disc.radius
         self._digests[number] = pixel_digest(counts)
         self._held[shape] += 1
+
+
+def _in_range(pixels: NDArray[Any]) -> NDArray[Any]:
+    """Give counts that 16 bits hold: those that would be cut off, or rounded to nothing, are scaled to all of them."""
+    if pixels.dtype in (np.uint8, np.uint16):
+        return pixels
+    with np.errstate(invalid="ignore"):
+        counts = np.maximum(np.nan_to_num(pixels.astype(np.float64), nan=0, posinf=0, neginf=0), 0)
+    most = float(counts.max(initial=0))
+    fraction = pixels.dtype.kind == "f" and most < 256
+    return counts * (65535 / most) if most > 65535 or (fraction and most > 0) else counts
 
 
 def _read(path: Path) -> Iterator[RawFrame]:

@@ -11,7 +11,7 @@ import re
 import tomllib
 from collections.abc import Collection
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, field_validator, model_validator
 
@@ -69,6 +69,14 @@ class PreprocessTable(_Table):
     channels: tuple[InputChannel, ...]
     mean: tuple[float, ...]
     std: tuple[float, ...]
+
+    @model_validator(mode="after")
+    def _whole(self) -> PreprocessTable:
+        self.spec()  # raises ValueError
+        order = [get_args(InputChannel).index(name) for name in self.channels]
+        if order != sorted(set(order)):  # features of another run are known by their place alone
+            raise ValueError(f"channels are given once each, in the order {', '.join(get_args(InputChannel))}")
+        return self
 
     def spec(self) -> PreprocessSpec:
         return PreprocessSpec(**self.model_dump())

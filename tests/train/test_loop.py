@@ -243,3 +243,20 @@ def test_features_that_never_saw_colour_begin_a_run_that_looks_at_it(run: Run, f
     assert torch.allclose(after[first][:, :2], before[first])
     assert after[first].shape[1] == 3
     assert after[first][:, 2].abs().max() < 1e-9
+
+
+def test_features_that_do_not_fit_are_refused(run: Run, frames: Path, tmp_path: Path) -> None:
+    train = read_split(frames, "train")
+    fit(tmp_path / run.name, run, train, "cpu", lambda _: None)
+    begun = {"name": "second", "network": run.network.model_copy(update={"start": run.name, "backbone": "slim18-16"})}
+    with pytest.raises(
+        ConfigError, match="second cannot begin with the features of tiny-1: they are of another backbone"
+    ):
+        fit(tmp_path / "second", run.model_copy(update=begun), train, "cpu", lambda _: None)
+    fewer = run.preprocess.model_copy(update={"channels": ("stretched",), "mean": (0.5,), "std": (0.25,)})
+    begun = {"network": run.network.model_copy(update={"start": run.name}), "preprocess": fewer}
+    with pytest.raises(ConfigError, match="look at more planes than it"):
+        fit(tmp_path / "second", run.model_copy(update=begun), train, "cpu", lambda _: None)
+    (tmp_path / run.name / "weights.pt").write_bytes(b"no tensors")
+    with pytest.raises(ConfigError, match=r"weights\.pt holds no weights, or is damaged"):
+        fit(tmp_path / "second", run.model_copy(update=begun), train, "cpu", lambda _: None)

@@ -89,6 +89,10 @@ def test_a_run_becomes_a_bundle_that_serves(run_file: Path, run: Run, work: Path
     assert "| balanced accuracy |" in train("evaluate", run_file, to, "--work", work)
     assert "exists already" in refused("model", run_file, "--work", work, "--to", to)
     assert "exists already: name another folder" in refused("export", run_file, "--work", work, "--to", to)
+    begun = run_file.with_name("begun.toml")
+    begun.write_text(run_file.read_text().replace("[loss]", 'start = "nobody"\n[loss]').replace('"tiny-1"', '"begun"'))
+    assert "fit that run first" in refused("model", begun, "--work", work)
+    assert not (work / "begun").exists(), "nothing was drawn before that"
     assert "begins with random weights" in refused("restore", to, run_file, "--work", work)
     _another_run_begins_with(to, run_file, run, work)
 
@@ -145,6 +149,12 @@ def _another_run_begins_with(bundle: Path, run_file: Path, run: Run, work: Path)
         ("slim18-8", "slim18-12", "network.backbone: Value error, there are resnet18, resnet50 and slim18-W"),
         ("[data]", "[data", "is no TOML"),
         ('miner = "semihard"', 'miner = "lucky"', "loss.miner"),
+        (
+            '["stretched", "equalised"]',
+            '["equalised", "stretched"]',
+            "channels are given once each, in the order stretched",
+        ),
+        ('["stretched", "equalised"]', '["stretched"]', "mean and std need one"),
     ],
 )
 def test_a_run_file_that_is_wrong_is_named(run_file: Path, old: str, new: str, sentence: str) -> None:

@@ -16,6 +16,7 @@ from auroramon.readers import read_frames
 from auroramon.sky import sun_altitude
 from auroramon.store.reviews import NewReview
 from auroramon.store.store import open_store
+from tests.readers.samples import fits
 from tests.store.station import NOW, Station, labelled, record, stat
 from tests.train.oath_folder import oath_manifest, write_oath
 from train.commands import main
@@ -242,3 +243,16 @@ def test_pixels_come_through_the_readers_and_a_missing_frame_is_named(oath: Path
     (tmp_path / "m.csv").write_text("file,label\nnowhere.png,arc\n")
     with pytest.raises(ConfigError, match="cannot be read: No such file"):
         pool_of(tmp_path, read_manifest(tmp_path / "m.csv"), False, lambda *_: None)
+
+
+@pytest.mark.parametrize(
+    ("kind", "factor"), [(np.float32, 1e-30), (np.float64, 1.0), (np.float32, 1e9), (np.uint32, 1e6)]
+)
+def test_counts_that_sixteen_bits_do_not_hold_are_scaled(kind: type, factor: float, tmp_path: Path) -> None:
+    """They had been cut off at 65535, or rounded to nothing: black frames to learn from."""
+    pixels = (np.random.default_rng(1).uniform(0.1, 1, (32, 32)) * factor).astype(kind)
+    (tmp_path / "a.fits").write_bytes(fits(pixels, {"DATE-OBS": "2026-01-31T20:00:00"}))
+    (tmp_path / "m.csv").write_text("file,label\na.fits,arc\n")
+    pool = pool_of(tmp_path, read_manifest(tmp_path / "m.csv"), False, lambda *_: None)
+    kept = pool.pixels(32, 32, 1)[0]
+    np.testing.assert_allclose(kept / 65535, pixels / pixels.max(), atol=1e-4)

@@ -20,7 +20,7 @@ from train.data import plain_batches
 from train.divided import frames_of_manifest
 from train.frames import read_split
 from train.heads import compare_heads
-from train.loop import WEIGHTS, Epoch, load_embedder, save_whole
+from train.loop import WEIGHTS, Epoch, check_start, load_embedder, save_whole
 from train.loop import fit as fit_network
 from train.model import build_bundle, export_graphs
 from train.origin import origin_of
@@ -110,6 +110,7 @@ def model(run_file: Path, work: Path, processes: int, device: str, to: Path | No
     to = to or work / run.name / "bundle"
     if to.exists() and not replace:
         raise ConfigError(f"{to} exists already: give --replace to make it anew, or --to FOLDER")
+    check_start(work, run)  # before hours of drawing
     if not isinstance(run.data, ManifestTable):
         _simulate(run, work, processes)
     _fit(run, work, device)
