@@ -241,8 +241,8 @@ class _Training:
                 net.features.load_state_dict(_with_new_planes(begin_with, net.features.state_dict()))
             except RuntimeError as error:
                 start = run.network.start
-                raise ConfigError(f"{run.name} cannot begin with the features of {start}: they are of another backbone, or "
-                                  f"look at more planes than it") from error  # fmt: skip
+                raise ConfigError(f"{run.name} cannot begin with the features of {start}: they are of another backbone, "
+                                  f"or look at more planes than it") from error  # fmt: skip
         if run.network.frozen:
             net.freeze_features()
         self.run, self.epoch, self._device = run, 0, torch.device(device)
