@@ -21,11 +21,11 @@ check: $(VENV)/.test ## Lint and types: the one definition of clean
 	$(BIN)/mypy
 
 model: $(VENV)/.test ## Train the shipped model again, from the simulated sky to the bundle
-	$(BIN)/python -m train simulate train/runs/simsky-2.toml
-	$(BIN)/python -m train fit train/runs/simsky-2.toml
-	$(BIN)/python -m train simulate train/runs/simsky-3.toml
-	$(BIN)/python -m train fit train/runs/simsky-3.toml
-	$(BIN)/python -m train model train/runs/default.toml --to auroramon/models/simsky-5 --replace
+	for run in simsky-2 simsky-3 simsky-4 simsky-5; do \
+	    $(BIN)/python -m train simulate train/runs/$$run.toml && \
+	    $(BIN)/python -m train fit train/runs/$$run.toml || exit 1; \
+	done
+	$(BIN)/python -m train model train/runs/default.toml --to auroramon/models/simsky-6 --replace
 
 oath: $(VENV)/.test ## Train and judge on a copy of OATH v1.1 (OATH=folder), figures without leaks first
 	$(BIN)/python -m train oath $(OATH)

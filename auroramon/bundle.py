@@ -139,7 +139,7 @@ class ModelBundle:
 
 def default_bundle() -> Path:
     """Give the folder of the model that is shipped with auroramon."""
-    return Path(__file__).parent / "models" / "simsky-5"
+    return Path(__file__).parent / "models" / "simsky-6"
 
 
 def choose_precision(bundle: ModelBundle, wanted: Literal["auto", "float32", "fp16", "int8"]) -> Precision:

@@ -22,13 +22,10 @@ from auroramon.types import Disc
 
 InputChannel = Literal["stretched", "equalised", "green"]
 """`stretched`: linear between the percentiles. `equalised`: rank within the sky, so free of any tone curve. `green`:
-how much greener than grey it is, 0 to 1: aurora is, clouds, Moon and dawn are not; 0.5 where there is no colour."""
+how much greener than the darker half of the sky, 0 to 1: aurora is, clouds, Moon and dawn are not; 0.5: no colour."""
 
 DARK = 0.1
 """Part of the high percentile that is added to the grey by which the excess is divided: in the dark it is noise."""
-
-ONE_PLANE = 0.9
-"""Green excess of a whole sky, as part of its grey, beyond which the frame holds one plane only and shows no colour."""
 
 FARTHEST = 8
 """A disc of more than so many frames is a mistake in the configuration, and would need the memory of as many."""
@@ -227,21 +224,24 @@ def to_inputs(skies: Skies, spec: PreprocessSpec) -> NDArray[np.float32]:
 
 
 def _green(skies: Skies) -> NDArray[np.float32] | np.float32:
-    """Give how much greener than grey each pixel of (N,S,S) is, 0 to 1; 0.5 where nothing is known of its colour.
+    """Give how much greener than the darker half of its sky each pixel of (N,S,S) is, 0 to 1; 0.5 where it is not.
 
-    A frame of one plane, as filter cameras write them into colour files, would be all green or none: it has no colour.
+    What a camera adds of its own to all colours, by its white balance or a tint, is taken out with that half: a frame
+    of one tint, or of one plane, has no colour at all.
     """
     half = np.float32(0.5)
-    if skies.excess is None:
+    if skies.excess is None or not skies.valid.any():
         return half
     with np.errstate(invalid="ignore", divide="ignore"):
         grey = np.maximum(skies.grey, 0)
-        every, sky = (where(v, skies.valid).sum(axis=1, dtype=np.float64) for v in (skies.excess, grey))
-        coloured = np.abs(every) < 3 * ONE_PLANE * sky  # false also where a pixel has no number
+        dark, excess = where(grey, skies.valid), where(skies.excess, skies.valid)
+        darker = dark <= np.partition(dark, dark.shape[1] // 2, axis=1)[:, dark.shape[1] // 2, None]
+        tint = (excess * darker).sum(axis=1, dtype=np.float64) / (dark * darker).sum(axis=1, dtype=np.float64)
+        own = skies.excess - grey * tint.astype(np.float32)[:, None, None]
         grey += (np.float32(DARK) * np.maximum(skies.high, 0).astype(np.float32))[:, None, None]
-        green: NDArray[np.float32] = half + half * skies.excess / (3 * grey)
+        green: NDArray[np.float32] = half + half * own / (3 * grey)
     np.clip(green, 0, 1, out=green)
-    green[~(skies.valid & coloured[:, None, None] & (green >= 0))] = half
+    green[~(skies.valid & (green >= 0))] = half  # also where the frame holds no number
     return green
 
 

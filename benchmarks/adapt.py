@@ -1,6 +1,6 @@
 """Measures what labels of a station are worth: a model before and after `refit`, on simulated cameras it never saw.
 
-    python -m benchmarks.adapt auroramon/models/simsky-5
+    python -m benchmarks.adapt auroramon/models/simsky-6
 
 Each camera has nights of its own: of some, a few frames of each class are labelled (a new choice each round), on all
 the others the parent's head and the adapted head are judged. Frames go the way of serving: a PNG file, the reader, the

@@ -16,7 +16,7 @@ from auroramon.gates import (
     SATURATED_PART,
 )
 from auroramon.lines import COARSEST_LINES, INNER, LEAST_BEND, ONE_LINE, ONE_WAY, SAME_BEND, SAME_PLACE
-from auroramon.preprocess import DARK, LEVELS, ONE_PLANE, PreprocessSpec, Sky
+from auroramon.preprocess import DARK, LEVELS, PreprocessSpec, Sky
 
 Grey = NDArray[np.float32]
 Seen = NDArray[np.bool_]
@@ -50,18 +50,20 @@ def to_input(sky: Sky, spec: PreprocessSpec) -> NDArray[np.float32]:
 
 def _green(sky: Sky) -> Grey:
     plane = np.full(sky.grey.shape, 0.5, dtype=np.float32)
-    if sky.excess is None:
+    if sky.excess is None or not sky.valid.any():
         return plane
     grey = np.where(sky.grey < 0, np.float32(0), sky.grey)
-    with np.errstate(invalid="ignore"):
-        every, total = (v[sky.valid].sum(dtype=np.float64) for v in (sky.excess, grey))
-    if not abs(every) < 3 * ONE_PLANE * total:
-        return plane
-    least = np.float32(DARK) * np.float32(max(sky.high, 0))
+    values = grey[sky.valid]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        darker = values <= np.sort(values)[values.size // 2]
+        parts = [(v[sky.valid] * darker).sum(dtype=np.float64) for v in (sky.excess, grey)]
+        tint = np.float32(parts[0] / parts[1])
+        own = sky.excess - grey * tint
+        divisor = 3 * (grey + np.float32(DARK) * np.float32(max(sky.high, 0)))
+        green = np.float32(0.5) + np.float32(0.5) * own / divisor
     for at in np.argwhere(sky.valid):
-        divisor = 3 * (grey[tuple(at)] + least)
-        if divisor > 0:
-            plane[tuple(at)] = min(max(np.float32(0.5) + np.float32(0.5) * sky.excess[tuple(at)] / divisor, 0), 1)
+        if green[tuple(at)] == green[tuple(at)]:  # a number
+            plane[tuple(at)] = min(max(green[tuple(at)], np.float32(0)), np.float32(1))
     return plane
 
 

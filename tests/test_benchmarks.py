@@ -118,7 +118,7 @@ def test_labels_a_second_are_printed_with_their_stages() -> None:
 
 def test_the_worth_of_labels_is_printed_with_n_and_interval() -> None:
     small = ("--cameras", "1", "--labelled-nights", "1", "--nights", "2", "--frames", "8", "--size", "64")
-    printed = run("adapt", "auroramon/models/simsky-5", *small, "--rounds", "2", "--per-class", "1")
+    printed = run("adapt", "auroramon/models/simsky-6", *small, "--rounds", "2", "--per-class", "1")
     assert "judged on 2 others of each, 16 frames, 2 rounds" in printed
     (row,) = rows(printed, "1")
     assert row[3].count("to") == 1
@@ -129,6 +129,14 @@ def test_green_prints_what_colour_costs_beside_decoding() -> None:
     for size in ("720x480", "1920x1080", "2832x2832"):
         (row,) = rows(printed, size)
         assert all(float(cell) > 0 for cell in row[1:])
+
+
+def test_casts_prints_what_more_green_does() -> None:
+    printed = run("casts", "--cameras", "1", "--frames", "1", "--size", "64")
+    assert "6 simulated frames of 1 colour cameras, 3 with aurora" in printed
+    (plain,), (green,) = rows(printed, "1"), rows(printed, "2")
+    assert len(plain) == len(green) == 7
+    assert plain[4:] == green[4:], "without colour the factor changes nothing"
 
 
 def test_int8_layers_prints_what_more_layers_in_float32_give() -> None:

@@ -83,7 +83,7 @@ def test_what_is_copied_is_there_and_seen_by_the_build() -> None:
         for source in words[:-1]:
             assert (ROOT / source).exists()
             assert not ignored(source)
-    assert not ignored("auroramon/models/simsky-5/embedder.onnx")
+    assert not ignored("auroramon/models/simsky-6/embedder.onnx")
     assert ignored("train/data/frame.png")
     assert ignored(".git/config")
     assert ignored("auroramon/__pycache__/config.pyc")

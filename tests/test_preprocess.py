@@ -319,9 +319,11 @@ def test_a_mask_that_is_no_use_is_refused(tmp_path: Path) -> None:
 GREEN = spec(32, channels=("stretched", "green"))
 
 
-def coloured(rgb: tuple[float, float, float], kind: type = np.uint8, size: int = 64) -> NDArray[Any]:
-    """A frame of one colour that grows brighter to the right."""
-    return (np.linspace(0.5, 1, size)[None, :, None] * np.broadcast_to(rgb, (size, size, 3))).astype(kind)
+def coloured(spot: tuple[float, ...], sky: tuple[float, ...] = (90, 90, 90), kind: type = np.uint8) -> NDArray[Any]:
+    """A sky of one colour that grows brighter to the right, and a spot of another in its middle."""
+    frame = np.linspace(0.5, 1, 64)[None, :, None] * np.broadcast_to(sky, (64, 64, 3))
+    frame[26:38, 26:38] = spot
+    return frame.astype(kind)
 
 
 def green_of(frame: NDArray[Any], rule: ChannelRule = "luma") -> NDArray[np.float32]:
@@ -333,35 +335,45 @@ def green_of(frame: NDArray[Any], rule: ChannelRule = "luma") -> NDArray[np.floa
     ("rgb", "least", "most"),
     [
         ((60, 160, 60), 0.6, 0.8),
-        ((120, 120, 120), 0.499, 0.501),
+        ((150, 150, 150), 0.499, 0.501),
         ((150, 110, 70), 0.45, 0.51),
         ((90, 110, 170), 0.4, 0.49),
     ],
-    ids=["aurora", "grey", "town-lit cloud", "dusk"],
+    ids=["aurora", "grey cloud", "town-lit cloud", "dusk"],
 )
 @pytest.mark.parametrize("kind", [np.uint8, np.uint16, np.float32])
 def test_green_tells_aurora_from_what_is_grey_brown_or_blue(
-    rgb: tuple[float, float, float], least: float, most: float, kind: type
+    rgb: tuple[float, ...], least: float, most: float, kind: type
 ) -> None:
-    sky = green_of(coloured(rgb, kind))
-    assert least < sky[16, 16] < most
-    assert sky[0, 0] == 0.5, "outside the disc there is no colour"
+    plane = green_of(coloured(rgb, kind=kind))
+    assert least < plane[16, 16] < most
+    assert abs(plane[16, 4] - 0.5) < 0.02, "the sky around is what green is counted from"
+    assert plane[0, 0] == 0.5, "outside the disc there is no colour"
 
 
-def test_green_does_not_change_with_the_brightness_but_fades_in_the_dark() -> None:
-    bright, dim = green_of(coloured((60, 160, 60), np.uint16)), green_of(coloured((6000, 16000, 6000), np.uint16))
-    assert np.allclose(bright, dim, atol=0.01)
-    frame = coloured((60, 160, 60))
-    frame[:, :32] //= 40  # a few counts, whose colour is noise
-    assert abs(green_of(frame)[16, 6] - 0.5) < abs(green_of(frame)[16, 26] - 0.5) / 3
+@pytest.mark.parametrize("balance", [(0.55, 1, 0.55), (0.7, 1, 0.4), (1.3, 1, 1.5), (2, 1, 0.5)])
+def test_the_white_balance_of_a_camera_is_none_of_the_sky(balance: tuple[float, ...]) -> None:
+    """A raw sensor sees twice as much green: its clouds are not aurora, and its aurora still is."""
+    cloud, aurora = (
+        green_of(coloured(c, kind=np.float32) * np.array(balance)) for c in ((150, 150, 150), (60, 160, 60))
+    )
+    assert np.abs(cloud - 0.5).max() < 0.02
+    assert aurora[16, 16] > 0.57
 
 
-@pytest.mark.parametrize("plane", [0, 1, 2])
-def test_a_colour_file_of_one_plane_has_no_colour(plane: int) -> None:
-    """The OATH images have a green plane only, rendered frames of a red line a red one: neither says green or red."""
-    frame = np.zeros((64, 64, 3), np.uint8)
-    frame[..., plane] = ramp(64, 64, np.uint8) + 40
-    assert np.all(green_of(frame) == 0.5)
+@given(tint=st.tuples(*(st.floats(0, 1),) * 3).filter(lambda t: sum(t) > 0.1), seed=st.integers(0, 99))
+def test_a_frame_of_one_tint_has_no_colour(tint: tuple[float, ...], seed: int) -> None:
+    """As rendered frames have it; the OATH images have a green plane only, those of a red line a red one."""
+    grey = np.random.default_rng(seed).uniform(100, 1000, (64, 64, 1))
+    assert np.abs(green_of((grey * tint).astype(np.float32)) - 0.5).max() < 1e-3
+
+
+def test_green_does_not_change_with_the_exposure_but_fades_in_the_dark() -> None:
+    short, long = (green_of(coloured((60, 160, 60), kind=np.float32) * f) for f in (1, 100))
+    assert np.allclose(short, long, atol=1e-5)
+    frame = coloured((200, 200, 200))
+    frame[10:14, 26:38] = (1, 4, 1)  # a few counts, whose colour is noise
+    assert abs(green_of(frame)[6, 16] - 0.5) < 0.08
 
 
 def test_grey_frames_and_cameras_read_by_one_plane_have_no_colour() -> None:
@@ -372,7 +384,7 @@ def test_grey_frames_and_cameras_read_by_one_plane_have_no_colour() -> None:
 
 
 def test_pixels_without_a_number_and_a_black_frame_have_no_colour() -> None:
-    frame = coloured((60, 160, 60), np.float32)
+    frame = coloured((60, 160, 60), kind=np.float32)
     frame[30:34, 30:34] = np.nan
     assert np.all(green_of(frame) == 0.5)
     assert np.all(green_of(np.zeros((64, 64, 3), np.uint8)) == 0.5)

@@ -240,9 +240,8 @@ class _Training:
             try:
                 net.features.load_state_dict(_with_new_planes(begin_with, net.features.state_dict()))
             except RuntimeError as error:
-                start = run.network.start
-                raise ConfigError(f"{run.name} cannot begin with the features of {start}: they are of another backbone, "
-                                  f"or look at more planes than it") from error  # fmt: skip
+                begun = f"{run.name} cannot begin with the features of {run.network.start}"
+                raise ConfigError(f"{begun}: they are of another backbone, or look at more planes than it") from error
         if run.network.frozen:
             net.freeze_features()
         self.run, self.epoch, self._device = run, 0, torch.device(device)

@@ -29,7 +29,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A station with three nights in its database, labelled by a model called as the shipped one."""
     folder = tmp_path_factory.mktemp("station")
     (folder / "in").mkdir()
-    model = write_tiny_bundle(folder / "simsky-5", name="simsky-5").folder
+    model = write_tiny_bundle(folder / "simsky-6", name="simsky-6").folder
     for night in range(3):
         for frame in range(FRAMES_A_NIGHT):
             write_png(folder / "in", 28_800 * night + 300 * frame)
@@ -81,7 +81,7 @@ def fill_in(path: Path) -> int:
 def test_the_walk_through_works_as_it_is_written(auroramon: Command, station: Path) -> None:
     assert len(STEPS) == 5
     shown, listed = step(auroramon, 1)
-    assert "simsky-5" not in shown.err
+    assert "simsky-6" not in shown.err
     assert "uncertain" in shown.out
     assert len(listed.out.splitlines()) == 31
     frames = fill_in(station / "labels.csv")
@@ -101,8 +101,8 @@ def test_the_walk_through_works_as_it_is_written(auroramon: Command, station: Pa
         re.search(r"(\d+) frames stay", relabelled.out),
     )
     assert sum(int(found[1]) for found in account if found) == 3 * FRAMES_A_NIGHT
-    assert "simsky-5 speaks" in relabelled.out
-    assert speaking(station) == before == {"simsky-5", "human"}
+    assert "simsky-6 speaks" in relabelled.out
+    assert speaking(station) == before == {"simsky-6", "human"}
     assert f"both {3 * FRAMES_A_NIGHT}" in compared.out
     assert "labelled by people at any time" in compared.out
     step(auroramon, 5)
@@ -132,13 +132,13 @@ def test_a_second_refit_starts_again_from_the_trained_model(auroramon: Command, 
     step(auroramon, 3)
     again = auroramon("refit", "--name", "site-2", "--from", "site-1", "-c", "night.toml", "--json", "--even-if-worse")
     assert again.code == 0, again.err
-    assert json.loads(again.out)["parent"] == "simsky-5"
-    assert "site-1 was moved itself: starting again from simsky-5" in again.err
+    assert json.loads(again.out)["parent"] == "simsky-6"
+    assert "site-1 was moved itself: starting again from simsky-6" in again.err
 
 
 def test_names_that_are_taken_or_no_names_are_refused(auroramon: Command, station: Path) -> None:
     labelled(auroramon, station)
-    for name, why in (("simsky-5", "knows a model simsky-5 already"), ("a/b", "is no name for a model")):
+    for name, why in (("simsky-6", "knows a model simsky-6 already"), ("a/b", "is no name for a model")):
         said = auroramon("refit", "--name", name, "-c", "night.toml")
         assert (said.code, why in said.err) == (2, True), said.err
 
@@ -146,7 +146,7 @@ def test_names_that_are_taken_or_no_names_are_refused(auroramon: Command, statio
 def test_too_few_labels_end_with_a_sentence(auroramon: Command, station: Path) -> None:
     said = auroramon("refit", "--name", "site-1", "-c", "night.toml")
     assert said.code == 1
-    assert "simsky-5 has 0 labelled frames (none): it takes 10" in said.err
+    assert "simsky-6 has 0 labelled frames (none): it takes 10" in said.err
 
 
 def test_a_model_of_another_network_is_refused_with_the_number_of_frames(auroramon: Command, station: Path) -> None:
@@ -192,7 +192,7 @@ def test_changes_are_written_as_json_lines_or_csv(auroramon: Command, station: P
     second = write_tiny_bundle(station / "second", name="second", seed=7)
     done = json.loads(auroramon("relabel", "--model", second.folder, "-c", "night.toml", "--json").out)
     assert (done["frames"] + done["refused_by_gates"], done["left"]) == (3 * FRAMES_A_NIGHT, 0)
-    words = ("model", "compare", "simsky-5", "second", "-c", "night.toml")
+    words = ("model", "compare", "simsky-6", "second", "-c", "night.toml")
     told = json.loads(auroramon(*words, "--changed", "changed.jsonl", "--json").out)
     lines = [json.loads(line) for line in Path("changed.jsonl").read_text().splitlines()]
     assert len(lines) == told["all"]["frames"] - told["all"]["same"] > 0

@@ -122,7 +122,7 @@ def test_a_daemon_does_not_start_on_a_damaged_database_and_says_what_helps(winte
 @pytest.mark.parametrize(
     "command",
     [
-        "backfill archive --workers 1", "relabel --model simsky-5", "model promote first", "db recount", "db vacuum",
+        "backfill archive --workers 1", "relabel --model simsky-6", "model promote first", "db recount", "db vacuum",
         "db migrate --no-copy", "review import words.csv", "quarantine retry --all",
     ],
 )  # fmt: skip
