@@ -1,10 +1,10 @@
-"""What the white balance of a camera does to its labels: the same simulated colour frames with more or less green.
+"""What the white balance of a camera does to its labels: the same simulated frames with other weights of their colours.
 
     python -m benchmarks.casts [BUNDLE]
 
-Green is multiplied by a factor and red and blue are left, as between a camera that balances its colours and a raw
-sensor, which sees about twice as much green. All frames are simulated, of colour cameras that no training has seen.
-`green plane` is the same camera with `channel = "green"`, which shows no colour at all.
+Red, green and blue are multiplied, as between a camera that balances its colours and a raw sensor, which sees about
+twice as much green, or one whose night sky is red-brown. All frames are simulated, of colour cameras that no training
+has seen. `green plane` is the same camera with `channel = "green"`, which shows no colour at all.
 """
 
 from __future__ import annotations
@@ -21,11 +21,22 @@ from auroramon.preprocess import extract_sky, to_input
 from auroramon.resample import ChannelRule
 from auroramon.sim.camera import SimCamera, random_camera
 from auroramon.sim.scene import draw
-from auroramon.types import AURORA_LABELS, LABELS
+from auroramon.types import AURORA_LABELS, LABELS, UNKNOWN
 from benchmarks.machine import load, machine
 
 SEED = 77  # training counts its cameras by (seed of the data, split, camera) and meets none of these
-FACTORS = (0.7, 0.85, 1.0, 1.2, 1.5, 2.0)
+BALANCES = (
+    (1, 0.7, 1),
+    (1, 0.85, 1),
+    (1, 1, 1),
+    (1, 1.2, 1),
+    (1, 1.5, 1),
+    (1, 2, 1),
+    (1.5, 1, 0.7),
+    (2, 1, 0.5),
+    (3, 1, 0.4),
+)
+"""Factors of red, green and blue."""
 
 
 def colour_cameras(rng: np.random.Generator, count: int) -> list[SimCamera]:
@@ -55,10 +66,10 @@ def main() -> None:
     ]
     aurora = np.array([label in AURORA_LABELS for label, _ in frames])
 
-    def said(factor: float, rule: ChannelRule) -> NDArray[np.str_]:
+    def said(balance: tuple[float, ...], rule: ChannelRule) -> NDArray[np.str_]:
         inputs = []
         for _, frame in frames:
-            balanced = frame.pixels.astype(np.float32) * np.array([1, factor, 1], np.float32)
+            balanced = frame.pixels.astype(np.float32) * np.array(balance, np.float32)
             sky = extract_sky(balanced, 1.0, frame.disc, bundle.preprocess, rule)
             inputs.append(to_input(sky, bundle.preprocess))
         return np.array([found.label for found in bundle.head.predict(backend.embed(np.stack(inputs)))])
@@ -66,16 +77,20 @@ def main() -> None:
     print(machine(), load(), "", sep="\n")
     print(f"model {bundle.name}; {len(frames)} simulated frames of {args.cameras} colour cameras, "
           f"{aurora.sum()} with aurora; gates are not asked\n")  # fmt: skip
-    print("| green times | right | aurora found | false alarms | green plane: right | aurora found | false alarms |")
-    print("|---:|---:|---:|---:|---:|---:|---:|")
+    head = "right | aurora found | false alarms | unknown"
+    print(f"| red : green : blue | {head} | green plane: {head} |\n|---|" + "---:|" * 8)
     truth = np.array([label for label, _ in frames])
-    for factor in FACTORS:
+    rules: tuple[ChannelRule, ...] = ("luma", "green")
+    for balance in BALANCES:
         cells = []
-        for rule in ("luma", "green"):
-            labels = said(factor, rule)  # type: ignore[arg-type]
+        for rule in rules:
+            labels = said(balance, rule)
             told = np.isin(labels, sorted(AURORA_LABELS))
             cells += [float((labels == truth).mean()), float(told[aurora].mean()), float(told[~aurora].mean())]
-        print(f"| {factor:g} | " + " | ".join(f"{cell:.1%}" for cell in cells) + " |")
+            cells += [float((labels == UNKNOWN).mean())]
+        print(
+            f"| {' : '.join(f'{part:g}' for part in balance)} | " + " | ".join(f"{cell:.1%}" for cell in cells) + " |"
+        )
 
 
 if __name__ == "__main__":

@@ -134,9 +134,9 @@ def test_green_prints_what_colour_costs_beside_decoding() -> None:
 def test_casts_prints_what_more_green_does() -> None:
     printed = run("casts", "--cameras", "1", "--frames", "1", "--size", "64")
     assert "6 simulated frames of 1 colour cameras, 3 with aurora" in printed
-    (plain,), (green,) = rows(printed, "1"), rows(printed, "2")
-    assert len(plain) == len(green) == 7
-    assert plain[4:] == green[4:], "without colour the factor changes nothing"
+    (plain,), (green,) = rows(printed, "1 : 1 : 1"), rows(printed, "1 : 2 : 1")
+    assert len(plain) == len(green) == 9
+    assert plain[5:] == green[5:], "without colour the factor changes nothing"
 
 
 def test_int8_layers_prints_what_more_layers_in_float32_give() -> None:
