@@ -23,7 +23,7 @@ QUANTISED = ["Conv", "Add", "MaxPool", "Relu"]
 LARGEST_HALF = 65504.0
 
 
-FIRST_KEPT = 0.4
+FIRST_KEPT = 0.75
 """Part of the convolutions, from the first on, that the GPU's int8 graph does not round. Its activations lose a bit to
 symmetry; what more of them in float32 would give, `python -m benchmarks.int8_layers` prints (docs/decisions/0007)."""
 
