@@ -29,7 +29,7 @@ TONE = 0.5  # the frame is drawn brighter than the model sees it, so that a dark
 MEANING: dict[InputChannel, str] = {
     "stretched": "stretched: linear between the percentiles",
     "equalised": "equalised: rank within the sky",
-    "green": "green: white greener than grey, black redder or bluer",
+    "green": "green: white greener than the darker sky, black less",
 }
 ORIGIN = {
     "configured": "configured",

@@ -22,7 +22,7 @@ from auroramon.backends.trust import simulated_inputs
 from auroramon.bundle import FLOAT32, ModelBundle, default_bundle, load_bundle
 from benchmarks.machine import machine
 
-PARTS = (0.0, 0.25, 0.4, 0.5, 0.6, FIRST_KEPT, 0.9)
+PARTS = (0.0, 0.25, 0.4, 0.5, 0.6, 0.7, FIRST_KEPT, 0.8)
 BATCH = 64
 
 

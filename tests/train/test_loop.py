@@ -93,12 +93,14 @@ def test_a_checkpoint_of_another_run_is_refused(run: Run, frames: Path, tmp_path
         fit(tmp_path / "a", longer(run, 1, lr=0.5), train, "cpu", lambda _: None)
 
 
+def killed(_: Epoch) -> None:
+    """End a training after its first epoch."""
+    raise KeyboardInterrupt
+
+
 def test_a_training_goes_on_with_other_threads_and_workers_and_nothing_else(
     run: Run, frames: Path, tmp_path: Path
 ) -> None:
-    def killed(_: Epoch) -> None:
-        raise KeyboardInterrupt
-
     train, lines = read_split(frames, "train"), list[Epoch]()
     with pytest.raises(KeyboardInterrupt):
         fit(tmp_path / "a", longer(run, 3), train, "cpu", killed)
@@ -115,9 +117,6 @@ def test_a_training_goes_on_with_other_threads_and_workers_and_nothing_else(
 def test_a_checkpoint_of_an_earlier_version_goes_on_with_its_own_threads(
     run: Run, frames: Path, tmp_path: Path
 ) -> None:
-    def killed(_: Epoch) -> None:
-        raise KeyboardInterrupt
-
     train, lines = read_split(frames, "train"), list[Epoch]()
     with pytest.raises(KeyboardInterrupt):
         fit(tmp_path / "a", longer(run, 3), train, "cpu", killed)
