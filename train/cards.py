@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+import textwrap
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from auroramon.bundle import Agreement
+from auroramon.bundle import Agreement, SecondLook
 from auroramon.types import LABELS, UNKNOWN
 from train.evaluate import Report
 from train.origin import Origin
@@ -85,33 +87,42 @@ def int8_words(agreement: Agreement, alone: float) -> str:
     """Say how often int8 gives the label of float32, as it is served and alone.
 
     Args:
-        agreement: as it is served.
-        alone: part of the same frames on which the int8 graph alone gives it.
+        agreement: as both are served on the processor.
+        alone: part of the same frames on which the int8 graph alone gives the label that the float32 graph gives alone.
     """
-    by_itself = f"The int8 graph gives the label of the float32 graph (`unknown` included) on {100 * alone:.2f} %"
-    of = f"of {agreement.frames} frames ({agreement.on})"
-    if agreement.near is None or agreement.twice is None:
-        return f"{by_itself}\n{of}."
     return (
-        f"{by_itself}\n{of}.\nOn processors float32 looks again within a distance of {agreement.near:.3g} of a border "
-        f"of the head, at\n{100 * agreement.twice:.1f} % of these frames: then {100 * agreement.labels:.2f} % have its "
-        "label."
+        f"The int8 graph gives the label of the float32 graph (`unknown` included) on {100 * alone:.2f} % of "
+        f"{agreement.frames} frames ({agreement.on}), and on {100 * agreement.labels:.2f} % as both are served. Its "
+        "weights have seven bits, so that processors with and without VNNI give the same labels."
     )
 
 
-def model_card(
-    run: Run, report: Report, agreement: Agreement | None, alone: float, trained_frames: int, origin: Origin
-) -> str:
-    """Give the text of MODEL_CARD.md; `alone` is about the int8 graph without its second look."""
+def look_words(look: SecondLook, once: Report) -> str:
+    """Say what is looked at twice, and what the figures would be without.
+
+    Args:
+        look: as the bundle has it.
+        once: the figures of the float32 graph, whose first look counts.
+    """
+    sides = f" from {look.sides} sides (as it is, turned and mirrored), whose mean counts" if look.sides > 1 else ""
+    without = (
+        f" Without that the float32 graph would have an accuracy of {once.accuracy}, an aurora recall of "
+        f"{once.aurora_recall} and false alarms of {once.false_alarms}."
+        if look.sides > 1
+        else ""
+    )
+    return (
+        f"Within a distance of {look.near:.3g} of a border of the head, at {100 * look.twice:.1f} % of the evaluation "
+        f"frames, it looks again, on processors in float32{sides}.{without}"
+    )
+
+
+def model_card(run: Run, report: Report, graphs: Sequence[str], trained_frames: int, origin: Origin) -> str:
+    """Give the text of MODEL_CARD.md; `graphs` are sentences about int8 and the second look."""
     fit = run.fit
     worst = min(report.classes, key=lambda c: c.recall)
     poor = min(report.by_camera, key=lambda c: c.accuracy)
-    int8 = (
-        "There is no int8 graph."
-        if agreement is None
-        else int8_words(agreement, alone).replace("\n", "\n  ")
-        + "\n  Its weights have seven bits, so that processors with and without VNNI give the same labels."
-    )
+    items = "\n".join(textwrap.fill(f"- {line}", 118, subsequent_indent="  ") for line in graphs)
     return f"""# {run.name}
 
 {_origin_words(origin)}
@@ -127,7 +138,7 @@ It sorts all-sky frames into {", ".join(LABELS)}; what lies far from all of them
 - Head: {_head_words(run)}.
   Temperature and threshold come from {origin.unit}s that neither the network nor the head has seen; the threshold
   accepts 99 % of their frames.
-- {int8}
+{items}
 
 ## Data
 {_data_words(run)}

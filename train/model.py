@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import shutil
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from auroramon.bundle import (
     ModelBundle,
     Precision,
     Provenance,
+    SecondLook,
     check_golden,
 )
 from auroramon.bundle_writing import BundleParts, write_bundle
@@ -30,14 +31,14 @@ from auroramon.fit import Examples, calibrate, fit_mahalanobis, fit_ridge
 from auroramon.heads import Head
 from auroramon.types import LABELS
 from train.backbones import Embedder
-from train.cards import int8_words, model_card
+from train.cards import int8_words, look_words, model_card
 from train.data import plain_batches
 from train.embed import Embed, embed_frames, examples
 from train.evaluate import Answers, Report, answer, report
 from train.export import export_float32
 from train.frames import FrameSet, read_split
 from train.leaks import read_judged
-from train.near import measure_near, served
+from train.near import measure_near, serve
 from train.origin import origin_of, units_of
 from train.quantise import calibrate_ranges, plain_ranges, quantise
 from train.ranges import best, measure_methods
@@ -144,33 +145,16 @@ def build_bundle(
         BundleError: the folder exists, or the golden frames are not repeated.
     """
     embed = graph_embed(graphs.float32, run.fit.threads)
+    quick = embed if graphs.int8 is None else graph_embed(graphs.int8, run.fit.threads)
     head = fit_head(run.head, *head_examples(run, embed, frames))
     say(f"head fitted: temperature {head.temperature:.3g}, threshold {head.threshold:.3g}")
-    evaluation, origin = read_judged(frames), origin_of(frames)
-    embeddings = _embed_all(run, embed, evaluation)
-    units, names = units_of(evaluation, origin.unit)
-    answers = answer(head, embeddings, evaluation.targets, units)
-    figures = report(answers, names, origin.split)
+    found = _judge_graphs(run, embed, quick, head, frames)
+    figures = found.figures
     say(f"accuracy {figures.accuracy}, aurora recall {figures.aurora_recall}, false alarms {figures.false_alarms}")
-    agreement, alone, close = None, 0.0, np.ones(len(evaluation), dtype=bool)
-    if graphs.int8 is not None:
-        quick_embed = graph_embed(graphs.int8, run.fit.threads)
-        near = _near(run, embed, quick_embed, head, frames)
-        quick = _embed_all(run, quick_embed, evaluation)
-        same = answer(head, quick, evaluation.targets, units).said == answers.said
-        clear = Borders(head).room(quick) > near  # or float32 would look at them, and int8 be proven by nothing
-        close = same & clear & (np.sum(quick * embeddings, axis=1) > CLOSE)
-        known = answers.targets < len(LABELS)
-        found, alone = served(head, embeddings[known], quick[known], near), float(same[known].mean())
-        agreement = Agreement(
-            labels=float(found.same.mean()),
-            frames=int(known.sum()),
-            on=origin.split[0].lower() + origin.split[1:],
-            near=near,
-            twice=float(found.twice.mean()),
-        )
-        say(int8_words(agreement, alone).replace("\n", " "))
-    golden = golden_frames(run, embed, head, evaluation, _sure(answers, close, run.export.golden))
+    for sentence in found.words:
+        say(sentence)
+    golden = golden_frames(run, embed, head, read_judged(frames), found.sure)
+    origin = origin_of(frames)
     trained = len(read_split(frames, "train"))
     bundle = write_bundle(to, BundleParts(
         name=run.name,
@@ -179,19 +163,62 @@ def build_bundle(
         golden=golden,
         provenance=_provenance(run, frames, figures),
         float32=graphs.float32,
-        card=model_card(run, figures, agreement, alone, trained, origin),
+        card=model_card(run, figures, found.words, trained, origin),
         int8=graphs.int8,
-        agreement=agreement,
+        agreement=found.agreement,
+        second_look=found.look,
         activation_ranges=graphs.ranges,
     ))  # fmt: skip
     _prove(bundle)
     return bundle, figures
 
 
-def _near(run: Run, embed: Embed, quick: Embed, head: Head, frames: Path) -> float:
-    """Measure on the calibration cameras how near a border float32 must look again."""
-    held_out = read_split(frames, "calibrate")
-    return measure_near(head, _embed_all(run, embed, held_out), _embed_all(run, quick, held_out))
+def _second_look(run: Run, embed: Embed, quick: Embed, head: Head, frames: Path) -> SecondLook | None:
+    """Give the second look: as near as the run says, and as keeps on the calibration cameras the labels of float32."""
+    near = run.export.near
+    if quick is not embed:
+        held_out = read_split(frames, "calibrate")
+        near = max(near, measure_near(head, _embed_all(run, embed, held_out), _embed_all(run, quick, held_out)))
+    elif run.export.sides == 1:
+        return None
+    return SecondLook(near, run.export.sides, 0.0)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Found:
+    """How the graphs do on the evaluation cameras, as they are served."""
+
+    figures: Report  # of float32
+    agreement: Agreement | None  # None where there is no int8 graph
+    look: SecondLook | None
+    words: tuple[str, ...]  # about int8 and the second look
+    sure: NDArray[np.intp]  # frames that may be golden ones
+
+
+def _judge_graphs(run: Run, embed: Embed, quick: Embed, head: Head, frames: Path) -> _Found:
+    """Let both graphs judge the evaluation cameras; `quick` is `embed` where there is no int8 graph."""
+    spec, borders, look = run.preprocess.spec(), Borders(head), _second_look(run, embed, quick, head, frames)
+    evaluation, origin = read_judged(frames), origin_of(frames)
+    units, names = units_of(evaluation, origin.unit)
+    exact = serve(embed, embed, head, look, evaluation, spec)
+    rounded = exact if quick is embed else serve(quick, embed, head, look, evaluation, spec)
+    answers = answer(head, exact.served, evaluation.targets, units)
+    known = answers.targets < len(LABELS)
+    same = borders.said(rounded.alone) == borders.said(exact.alone)
+    agreement, words = None, ["There is no int8 graph."]
+    if quick is not embed:
+        kept = borders.said(rounded.served[known]) == borders.said(exact.served[known])
+        on = origin.split[0].lower() + origin.split[1:]
+        agreement = Agreement(labels=float(kept.mean()), frames=int(known.sum()), on=on)
+        words = [int8_words(agreement, float(same[known].mean()))]
+    if look is not None:
+        look = replace(look, twice=float(rounded.twice[known].mean()))
+        words.append(look_words(look, report(answer(head, exact.alone, answers.targets, units), names, origin.split)))
+    # What is looked at again would prove nothing of the graph that looks first.
+    once = ~rounded.twice & ~exact.twice
+    close = same & once & (np.sum(rounded.alone * exact.alone, axis=1) > CLOSE)
+    figures = report(answers, names, origin.split)
+    return _Found(figures, agreement, look, tuple(words), _sure(answers, close, run.export.golden))
 
 
 def _prove(bundle: ModelBundle) -> None:

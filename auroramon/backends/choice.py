@@ -15,9 +15,9 @@ from auroramon.backends.engine import EngineBackend, Unready
 from auroramon.backends.engine_cache import EngineCache
 from auroramon.backends.manifest import Manifest
 from auroramon.backends.onnx import OnnxCudaBackend
-from auroramon.backends.second_look import ProcessorBackend, open_on_processor, prove
+from auroramon.backends.second_look import ProcessorBackend, open_on_processor, prove, with_second_look
 from auroramon.backends.switching import SwitchingBackend
-from auroramon.bundle import ModelBundle, check_golden, choose_precision
+from auroramon.bundle import ModelBundle, choose_precision
 from auroramon.errors import (
     AuroramonError,
     ConfigError,
@@ -108,7 +108,9 @@ def choose(
     if wish.name == "onnx-cuda":
         if wish.precision not in {"auto", "float32"}:
             raise ConfigError(f"precision {wish.precision} needs backend tensorrt: onnx-cuda runs float32")
-        return Choice(SwitchingBackend(lambda: _checked(bundle, open_cuda(bundle)), instead=None))
+        return Choice(
+            SwitchingBackend(lambda: with_second_look(bundle, _checked(bundle, open_cuda(bundle))), instead=None)
+        )
     cache = EngineCache(wish.cache / ENGINES, counts_use=wish.patience != "look")
     found = look_for_cards(bundle, wish.precision, cache, open_runtime)
     if wish.name == "tensorrt":
@@ -232,13 +234,12 @@ def _opened(chosen: Usable) -> Backend:
     manifest = chosen.shop.ready(chosen.card)
     if isinstance(manifest, Unready):
         raise EngineError(manifest.why)
-    backend = EngineBackend(chosen.shop.load(manifest), manifest, chosen.card, chosen.shop.bundle)
+    bundle = chosen.shop.bundle
+    backend = EngineBackend(chosen.shop.load(manifest), manifest, chosen.card, bundle)
     try:
-        check_golden(chosen.shop.bundle, backend)
+        return with_second_look(bundle, _checked(bundle, backend))
     except AuroramonError as error:
-        backend.close()
         raise EngineError(str(error)) from error
-    return backend
 
 
 def _onnx(bundle: ModelBundle, wish: Wish, named: bool) -> ProcessorBackend:

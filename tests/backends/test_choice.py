@@ -7,12 +7,16 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from auroramon.backends.choice import choose, choose_backend
 from auroramon.backends.engine import EngineShop
+from auroramon.backends.onnx import OnnxBackend
 from auroramon.backends.runtime import Card, Library
-from auroramon.bundle import ModelBundle
+from auroramon.backends.second_look import open_on_processor
+from auroramon.borders import Borders
+from auroramon.bundle import ModelBundle, SecondLook
 from auroramon.errors import (
     BundleError,
     ConfigError,
@@ -21,8 +25,10 @@ from auroramon.errors import (
     UnbuiltEngineError,
     UnusableCardError,
 )
+from tests.backends.conftest import MakeShop
 from tests.backends.machines import none_installed, only_rtx, wish, without_driver
 from tests.backends.processor import CARD, ProcessorRuntime
+from tests.backends.tiny_model import SIZE
 
 
 def test_auto_without_a_card_is_onnx_and_says_why_in_one_line(
@@ -162,6 +168,48 @@ def test_tensorrt_by_name_with_a_ready_engine_runs(
     shop.obtain(CARD)
     backend = choose_backend(tiny, wish(tmp_path, name="tensorrt"), only_rtx(runtime))
     assert backend.name == "tensorrt"
+    backend.close()
+
+
+@pytest.mark.parametrize("name", ["auto", "tensorrt"])
+def test_an_engine_looks_at_frames_near_a_border_from_all_sides(
+    tiny: ModelBundle, make_shop: MakeShop, runtime: ProcessorRuntime, tmp_path: Path, name: str
+) -> None:
+    inputs = np.random.default_rng(3).normal(size=(40, 2, SIZE, SIZE)).astype(np.float32)
+    room = np.sort(Borders(tiny.head).room(OnnxBackend(tiny, "float32", 1).embed(inputs)))
+    wide = int(np.diff(room).argmax())  # fp16 moves no frame across a gap so wide
+    near, again = float(room[wide : wide + 2].mean()), wide + 1
+    many = replace(tiny, second_look=SecondLook(near, sides=4, twice=0.1))
+    make_shop(bundle=many).obtain(CARD)
+    backend = choose_backend(many, wish(tmp_path, name=name), only_rtx(runtime))
+    assert (backend.name, backend.precision) == ("tensorrt", "fp16")
+    assert backend.device == "Pretend RTX, tensorrt_rtx 1.0; near a border from 4 sides"
+    runtime.batches.clear()
+    np.testing.assert_allclose(backend.embed(inputs), open_on_processor(many, "float32", 1).embed(inputs), atol=1e-2)
+    assert runtime.batches == [40, 4 * again]
+    backend.close()
+    assert runtime.open == 0
+
+
+def test_a_card_that_fails_at_the_second_look_loses_no_frame(
+    tiny: ModelBundle, make_shop: MakeShop, runtime: ProcessorRuntime, tmp_path: Path
+) -> None:
+    many = replace(tiny, second_look=SecondLook(near=1e9, sides=4, twice=1.0))
+    make_shop(bundle=many).obtain(CARD)
+    backend = choose_backend(many, wish(tmp_path), only_rtx(runtime))
+    inputs = np.random.default_rng(3).normal(size=(5, 2, SIZE, SIZE)).astype(np.float32)
+    wanted = backend.embed(inputs)
+
+    class Failing(list[int]):
+        def append(self, frames: int) -> None:
+            super().append(frames)
+            runtime.fails = int(self == [5, 20])
+
+    runtime.batches = Failing()
+    np.testing.assert_array_equal(backend.embed(inputs), wanted)
+    assert runtime.batches[:2] == [5, 20]
+    assert runtime.batches[-2:] == [5, 20]
+    assert len(runtime.batches) > 4, "all was done again, on a card that was started anew"
     backend.close()
 
 

@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 from auroramon.backends.onnx import OnnxBackend
 from auroramon.backends.second_look import SecondLookBackend, open_on_processor
+from auroramon.borders import Borders
 from auroramon.bundle import ModelBundle, check_golden, load_bundle
 from train.commands import main
 from train.data import plain_batches
@@ -72,7 +73,7 @@ def test_a_run_becomes_a_bundle_that_serves(run_file: Path, run: Run, work: Path
     assert bundle.width == 8
     assert bundle.agreement is not None
     assert bundle.agreement.frames == 48
-    _int8_is_served_with_a_second_look(bundle, run, work)
+    _is_served_with_a_second_look(bundle, run, work)
     assert bundle.provenance.seeds == {"data": 1, "fit": 1}
     assert 0 < len(bundle.golden.inputs) <= 6
     assert all(low <= high for low, high in bundle.activation_ranges.values())
@@ -97,30 +98,32 @@ def test_a_run_becomes_a_bundle_that_serves(run_file: Path, run: Run, work: Path
     _another_run_begins_with(to, run_file, run, work)
 
 
-def _int8_is_served_with_a_second_look(bundle: ModelBundle, run: Run, work: Path) -> None:
-    """What the bundle and its card say of int8 is what the backend does that serves it."""
-    agreement = bundle.agreement
+def _is_served_with_a_second_look(bundle: ModelBundle, run: Run, work: Path) -> None:
+    """What the bundle and its card say of int8 and of the second look is what the backends do that serve it."""
+    agreement, look = bundle.agreement, bundle.second_look
     assert agreement is not None
-    assert agreement.near is not None
-    assert agreement.twice is not None
+    assert look is not None
+    assert look.near >= run.export.near == 0.5
+    assert look.sides == run.export.sides == 2
     frames = read_split(frames_of(work, run), "evaluate")
     known = frames.only(range(6))
     (inputs,) = plain_batches(frames, known, bundle.preprocess, len(known))
-    backend, exact = open_on_processor(bundle, "int8", 1), OnnxBackend(bundle, "float32", 1)
-    assert isinstance(backend, SecondLookBackend)
-    found, wanted = backend.look(inputs), bundle.head.predict(exact.embed(inputs))
-    same = [a.label == b.label for a, b in zip(bundle.head.predict(found.embeddings), wanted, strict=True)]
-    assert (np.mean(same), found.twice.mean()) == (agreement.labels, agreement.twice)
-    alone = bundle.head.predict(OnnxBackend(bundle, "int8", 1).embed(inputs))
+    quick, exact = (open_on_processor(bundle, precision, 1) for precision in ("int8", "float32"))
+    assert isinstance(quick, SecondLookBackend)
+    assert isinstance(exact, SecondLookBackend)
+    borders, found = Borders(bundle.head), quick.look(inputs)
+    said = borders.said(exact.embed(inputs))
+    assert (borders.said(found.embeddings) == said).mean() == agreement.labels
+    assert 0 < found.twice.mean() == look.twice
+    assert bundle.provenance.metrics["accuracy"] == pytest.approx((said == frames.targets[known]).mean(), abs=1e-4)
+    alone, once = (borders.said(OnnxBackend(bundle, precision, 1).embed(inputs)) for precision in ("int8", "float32"))
     words = " ".join((bundle.folder / "MODEL_CARD.md").read_text().split())
-    kept = np.mean([a.label == b.label for a, b in zip(alone, wanted, strict=True)])
-    assert f"label of the float32 graph (`unknown` included) on {100 * kept:.2f} % of 48 frames" in words
-    assert f"looks again within a distance of {agreement.near:.3g} of a border" in words
-    assert f"{100 * agreement.twice:.1f} % of these frames: then {100 * agreement.labels:.2f} % have its label" in words
-    calibration = read_split(frames_of(work, run), "calibrate")
-    (inputs,) = plain_batches(calibration, np.arange(len(calibration)), bundle.preprocess, len(calibration))
-    labels = [bundle.head.predict(one.embed(inputs)) for one in (backend, exact)]
-    assert [one.label for one in labels[0]] == [one.label for one in labels[1]]
+    assert f"label of the float32 graph (`unknown` included) on {100 * (alone == once).mean():.2f} % of 48" in words
+    assert f"and on {100 * agreement.labels:.2f} % as both are served" in words
+    assert f"Within a distance of {look.near:.3g} of a border of the head, at {100 * look.twice:.1f} % of the" in words
+    assert "it looks again, on processors in float32 from 2 sides" in words
+    first = 100 * (once == frames.targets[known]).mean()
+    assert f"Without that the float32 graph would have an accuracy of {first:.1f} %" in words
 
 
 def _another_run_begins_with(bundle: Path, run_file: Path, run: Run, work: Path) -> None:
