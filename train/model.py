@@ -26,7 +26,7 @@ from auroramon.bundle import (
     check_golden,
 )
 from auroramon.bundle_writing import BundleParts, write_bundle
-from auroramon.errors import BundleError
+from auroramon.errors import BundleError, ConfigError
 from auroramon.fit import Examples, calibrate, fit_mahalanobis, fit_ridge
 from auroramon.heads import Head
 from auroramon.types import LABELS
@@ -82,6 +82,23 @@ def export_graphs(net: Embedder, run: Run, frames: Path, folder: Path, say: Call
     int8 = folder / "embedder.int8.onnx"
     quantise(float32, ranges, int8)
     return Graphs(float32, int8, plain_ranges(ranges))
+
+
+def graphs_of(bundle: ModelBundle, run: Run, frames: Path) -> Graphs:
+    """Give the graphs that a run's bundle holds.
+
+    Raises:
+        ConfigError: another run made it, or the run learnt from other frames than these.
+    """
+    seeds = {"data": run.data.seed, "fit": run.fit.seed}
+    mine = bundle.name == run.name and bundle.preprocess == run.preprocess.spec() and bundle.provenance.seeds == seeds
+    if not mine or bundle.width != run.network.width or bundle.provenance.adapted is not None:
+        raise ConfigError(f"{bundle.folder} was not made by the run {run.name}: fit it, and export without --graphs")
+    if bundle.provenance.data_digest != origin_of(frames).digest:
+        raise ConfigError(f"{bundle.folder} has learnt from other frames than those in {frames}, of which some may be "
+                          f"judged: fit the run {run.name} anew")  # fmt: skip
+    int8 = None if bundle.agreement is None else bundle.graph("int8")
+    return Graphs(bundle.graph("float32"), int8, dict(bundle.activation_ranges))
 
 
 def _measured(

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from auroramon.backends.onnx import OnnxBackend
 from auroramon.backends.second_look import SecondLookBackend, open_on_processor
 from auroramon.borders import Borders
-from auroramon.bundle import ModelBundle, check_golden, load_bundle
+from auroramon.bundle import FLOAT32, INT8, ModelBundle, check_golden, load_bundle
 from train.commands import main
 from train.data import plain_batches
 from train.frames import read_split
@@ -90,6 +90,7 @@ def test_a_run_becomes_a_bundle_that_serves(run_file: Path, run: Run, work: Path
     assert "| balanced accuracy |" in train("evaluate", run_file, to, "--work", work)
     assert "exists already" in refused("model", run_file, "--work", work, "--to", to)
     assert "exists already: name another folder" in refused("export", run_file, "--work", work, "--to", to)
+    _the_rest_is_made_anew_around_its_graphs(bundle, run_file, work)
     begun = run_file.with_name("begun.toml")
     begun.write_text(run_file.read_text().replace("[loss]", 'start = "nobody"\n[loss]').replace('"tiny-1"', '"begun"'))
     assert "fit that run first" in refused("model", begun, "--work", work)
@@ -124,6 +125,28 @@ def _is_served_with_a_second_look(bundle: ModelBundle, run: Run, work: Path) -> 
     assert "it looks again, on processors in float32 from 2 sides" in words
     first = 100 * (once == frames.targets[known]).mean()
     assert f"Without that the float32 graph would have an accuracy of {first:.1f} %" in words
+
+
+def _the_rest_is_made_anew_around_its_graphs(bundle: ModelBundle, run_file: Path, work: Path) -> None:
+    to, other = bundle.folder.with_name("anew"), run_file.with_name("other.toml")
+    other.write_text(run_file.read_text().replace("sides = 2", "sides = 4"))
+    train("export", other, "--work", work, "--to", to, "--graphs", bundle.folder)
+    anew = load_bundle(to)
+    assert anew.second_look is not None
+    assert anew.second_look.sides == 4
+    assert [anew.files[name] for name in (FLOAT32, INT8)] == [bundle.files[name] for name in (FLOAT32, INT8)]
+    assert (anew.head.threshold, anew.head.temperature) == (bundle.head.threshold, bundle.head.temperature)
+    away = ("--work", work, "--to", to.with_name("never"), "--graphs", bundle.folder)
+    for was, then in (('"tiny-1"', '"tiny-2"'), ("width = 8", "width = 4"), ("seed = 1", "seed = 2")):
+        other.write_text(run_file.read_text().replace(was, then))
+        (work / "tiny-2").mkdir(exist_ok=True)
+        (work / "tiny-2" / NOTE).write_text((work / "tiny-1" / NOTE).read_text())
+        assert "was not made by the run" in refused("export", other, *away)
+    path = bundle.folder / "bundle.json"
+    kept = path.read_text()
+    path.write_text(kept.replace(bundle.provenance.data_digest, "0" * 64))
+    assert "has learnt from other frames" in refused("export", run_file, *away)
+    path.write_text(kept)
 
 
 def _another_run_begins_with(bundle: Path, run_file: Path, run: Run, work: Path) -> None:

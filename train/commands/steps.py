@@ -22,7 +22,7 @@ from train.frames import read_split
 from train.heads import compare_heads
 from train.loop import WEIGHTS, Epoch, check_start, load_embedder, save_whole
 from train.loop import fit as fit_network
-from train.model import build_bundle, export_graphs
+from train.model import build_bundle, export_graphs, graphs_of
 from train.origin import origin_of
 from train.record import write_record
 from train.restore import MEASURED
@@ -91,10 +91,14 @@ def heads(run_file: Path, work: Path) -> None:
 @RUN
 @WORK
 @TO
-def export(run_file: Path, work: Path, to: Path | None) -> None:
+@click.option(
+    "--graphs", "made", type=click.Path(path_type=Path, exists=True, file_okay=False), metavar="BUNDLE",
+    help="Take the graphs of the bundle that this run made before, and make the rest anew: no weights are needed.",
+)  # fmt: skip
+def export(run_file: Path, work: Path, to: Path | None, made: Path | None) -> None:
     """Write the bundle of a trained run: graphs, head, golden frames, figures, card."""
     run = read_run(run_file)
-    _export(run, work, to or work / run.name / "bundle")
+    _export(run, work, to or work / run.name / "bundle", made)
 
 
 @click.command()
@@ -156,11 +160,14 @@ def _trained(run: Run, work: Path, frames: Path) -> Embedder:
     return load_embedder(work / run.name, run, read_split(frames, "train"))
 
 
-def _export(run: Run, work: Path, to: Path) -> None:
+def _export(run: Run, work: Path, to: Path, made: Path | None = None) -> None:
     if to.exists():  # before minutes of work
         raise ConfigError(f"{to} exists already: name another folder by --to, or remove it")
     frames = frames_of_run(run, work)
-    graphs = export_graphs(_trained(run, work, frames), run, frames, work / run.name, tell)
+    if made is None:
+        graphs = export_graphs(_trained(run, work, frames), run, frames, work / run.name, tell)
+    else:
+        graphs = graphs_of(load_bundle(made), run, frames)
     bundle, figures = build_bundle(run, graphs, frames, to, tell)
     (work / run.name / "report.json").write_text(as_json(figures), encoding="utf-8")
     click.echo(f"{bundle.folder} ({bundle.digest[:12]})")
