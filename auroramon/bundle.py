@@ -35,8 +35,8 @@ FORMAT = 1
 AGREEMENT = 0.99
 """Part of the evaluation set on which int8 must give the labels of float32 to be chosen by itself."""
 
-SIDES = (1, 2, 4, 8)
-"""From how many sides a frame can be looked at: as it is; by half a turn; mirrored; by quarter turns."""
+SIDES = (2, 4, 8)
+"""From how many sides a frame can be looked at: as it is and by half a turn; both mirrored, too; by quarter turns."""
 
 DESCRIPTION, FLOAT32, INT8 = "bundle.json", "embedder.onnx", "embedder.int8.onnx"
 HEAD, GOLDEN, CARD = "head.npz", "golden.npz", "MODEL_CARD.md"
@@ -71,37 +71,45 @@ class Agreement:
     """How often int8 gives the label of float32, both as they are served on the processor.
 
     Raises:
-        ValueError: a figure is none.
+        ValueError: a figure is none, or what belongs together is not there together.
     """
 
     labels: float  # part of the frames, 0..1
     frames: int
     on: str  # which frames, in words
+    near: float | None = None  # units of the head's distance: so far rounding may carry an embedding; None: int8 alone
+    twice: float | None = None  # part of the same frames that float32 embeds again, 0..1; belongs to near
 
     def __post_init__(self) -> None:
         if not (_is_part(self.labels) and isinstance(self.frames, int) and isinstance(self.on, str)):
             raise ValueError(f"int8 has labels {self.labels!r} of {self.frames!r} frames: it takes a part of a number")
+        if (self.near is None) != (self.twice is None):
+            raise ValueError("int8 needs near and twice together, or neither")
+        if self.near is not None and not (_is_number(self.near) and 0 <= self.near < np.inf):
+            raise ValueError(f"int8 has near {self.near!r}: it must be a distance of 0 or more")
+        if self.twice is not None and not _is_part(self.twice):
+            raise ValueError(f"int8 has twice {self.twice!r}: it must be a part from 0 to 1")
 
 
 @dataclass(frozen=True, slots=True)
-class SecondLook:
-    """Which frames are embedded twice, and how the second time (auroramon/backends/second_look.py).
+class Sides:
+    """From how many sides a frame is looked at that lies near a border of the head (auroramon/backends/sides.py).
 
     Raises:
         ValueError: a figure is none, or out of its bounds.
     """
 
-    near: float  # units of the head's distance: what lies within it of a border is looked at again
-    sides: int  # that are looked at then, one of SIDES
-    twice: float  # part of the frames of the evaluation set that lie so near, 0..1
+    near: float  # units of the head's distance: how near a border
+    count: int  # of sides, one of SIDES
+    part: float  # of the frames of the evaluation set that lie so near, 0..1
 
     def __post_init__(self) -> None:
         if not (_is_number(self.near) and 0 <= self.near < np.inf):
-            raise ValueError(f"second_look has near {self.near!r}: it must be a distance of 0 or more")
-        if type(self.sides) is not int or self.sides not in SIDES:
-            raise ValueError(f"second_look has sides {self.sides!r}: it must be one of {', '.join(map(str, SIDES))}")
-        if not _is_part(self.twice):
-            raise ValueError(f"second_look has twice {self.twice!r}: it must be a part from 0 to 1")
+            raise ValueError(f"sides has near {self.near!r}: it must be a distance of 0 or more")
+        if type(self.count) is not int or self.count not in SIDES:
+            raise ValueError(f"sides has count {self.count!r}: it must be one of {', '.join(map(str, SIDES))}")
+        if not _is_part(self.part):
+            raise ValueError(f"sides has part {self.part!r}: it must be a part from 0 to 1")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -125,7 +133,7 @@ class ModelBundle:
     golden: Golden
     provenance: Provenance
     agreement: Agreement | None  # None where there is no int8 graph
-    second_look: SecondLook | None  # None where each graph's first look counts
+    sides: Sides | None  # None where a frame is looked at as it is
     activation_ranges: Mapping[str, tuple[float, float]]  # empty where nothing was calibrated
     files: Mapping[str, str]  # file name -> sha256
 
@@ -237,7 +245,7 @@ def _check_files(folder: Path, files: object) -> None:
 
 
 def _parse(folder: Path, described: dict[str, Any], digest: str) -> ModelBundle:
-    described = _with_second_look(described)
+    described = {"sides": None, **described}  # it stands only in models that look from several
     _expect(described, _KEYS, DESCRIPTION)
     labels, width, name = tuple(described["labels"]), described["embedding_width"], described["name"]
     if not (isinstance(name, str) and name and all(isinstance(label, str) and label for label in labels)):
@@ -245,8 +253,7 @@ def _parse(folder: Path, described: dict[str, Any], digest: str) -> ModelBundle:
     head = _read_head(folder / HEAD, described["head"], labels)
     if head.width != width:
         raise ValueError(f"the head has width {head.width}, {DESCRIPTION} says {width}")
-    agreement = None if described["int8"] is None else _build(Agreement, described["int8"], "int8")
-    look = described["second_look"]
+    agreement = None if described["int8"] is None else _agreement(described["int8"])
     if (agreement is not None) != (INT8 in described["files"]):
         raise ValueError(f"{INT8} and its agreement with float32 must be there together")
     preprocess = PreprocessSpec.from_json(described["preprocess"])
@@ -259,20 +266,15 @@ def _parse(folder: Path, described: dict[str, Any], digest: str) -> ModelBundle:
         golden=_read_golden(folder / GOLDEN, preprocess, head),
         provenance=_provenance(described["provenance"]),
         agreement=agreement,
-        second_look=None if look is None else _build(SecondLook, look, "second_look"),
+        sides=None if described["sides"] is None else _build(Sides, described["sides"], "sides"),
         activation_ranges={k: (float(low), float(high)) for k, (low, high) in described["activation_ranges"].items()},
         files=described["files"],
     )
 
 
-def _with_second_look(described: dict[str, Any]) -> dict[str, Any]:
-    """Give the description with `second_look`, which stands only where there is one. Of old it stood in `int8`."""
-    int8 = described.get("int8")
-    if isinstance(int8, dict) and "near" in int8:
-        look = {"sides": 1, **{key: int8[key] for key in ("near", "twice") if key in int8}}
-        rest = {key: value for key, value in int8.items() if key not in look}
-        return {"second_look": look, **described, "int8": rest}
-    return {"second_look": None, **described}
+def _agreement(described: Mapping[str, Any]) -> Agreement:
+    """Give the agreement; `near` and `twice` stand only in models whose int8 float32 looks after."""
+    return _build(Agreement, {"near": None, "twice": None, **described}, "int8")
 
 
 def _is_number(value: object) -> bool:
@@ -339,6 +341,6 @@ def _build(kind: Callable[..., _T], values: Mapping[str, Any], where: str) -> _T
 
 
 _KEYS = {
-    "format", "name", "labels", "preprocess", "embedding_width", "head", "int8", "second_look", "activation_ranges",
+    "format", "name", "labels", "preprocess", "embedding_width", "head", "int8", "sides", "activation_ranges",
     "provenance", "files",
 }  # fmt: skip

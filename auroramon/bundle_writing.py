@@ -26,7 +26,7 @@ from auroramon.bundle import (
     Golden,
     ModelBundle,
     Provenance,
-    SecondLook,
+    Sides,
     load_bundle,
 )
 from auroramon.errors import BundleError
@@ -47,7 +47,7 @@ class BundleParts:
     card: str  # text of MODEL_CARD.md
     int8: Path | None = None
     agreement: Agreement | None = None  # belongs to int8
-    second_look: SecondLook | None = None
+    sides: Sides | None = None
     activation_ranges: Mapping[str, tuple[float, float]] | None = None  # tensor of the float32 graph: lowest, highest
 
 
@@ -92,8 +92,8 @@ def _write_files(folder: Path, parts: BundleParts) -> None:
         "preprocess": parts.preprocess.to_json(),
         "embedding_width": parts.head.width,
         "head": {"kind": kind, "temperature": parts.head.temperature, "threshold": parts.head.threshold},
-        "int8": None if parts.agreement is None else asdict(parts.agreement),
-        **({} if parts.second_look is None else {"second_look": asdict(parts.second_look)}),
+        "int8": None if parts.agreement is None else _without_none(asdict(parts.agreement)),
+        **({} if parts.sides is None else {"sides": asdict(parts.sides)}),
         "activation_ranges": {k: list(v) for k, v in (parts.activation_ranges or {}).items()},
         "provenance": _described(parts.provenance),
         "files": {
@@ -104,11 +104,13 @@ def _write_files(folder: Path, parts: BundleParts) -> None:
 
 
 def _described(provenance: Provenance) -> dict[str, Any]:
-    """Give the provenance without what is not said: what was never moved to a station does not say so.
+    """Give the provenance; what was never moved to a station does not say so, as in bundles of before."""
+    return _without_none(asdict(provenance))
 
-    Versions that do not know a key then still read a bundle that does not use it.
-    """
-    return {name: value for name, value in asdict(provenance).items() if value is not None}
+
+def _without_none(said: dict[str, Any]) -> dict[str, Any]:
+    """Leave out what is not said: versions that do not know a key then still read a bundle that does not use it."""
+    return {name: value for name, value in said.items() if value is not None}
 
 
 def _head_arrays(head: Head) -> tuple[str, dict[str, Any]]:

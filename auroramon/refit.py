@@ -211,7 +211,7 @@ def _written(
         agreement=replace(parent.agreement, on=f"{parent.agreement.on}, with the head of {parent.name}")
         if parent.agreement
         else None,
-        second_look=parent.second_look,
+        sides=parent.sides,
         activation_ranges=parent.activation_ranges,
     ))  # fmt: skip
     precisions: tuple[Precision, ...] = ("float32", "int8") if bundle.agreement else ("float32",)
@@ -239,8 +239,8 @@ def card(parent: ModelBundle, material: Material, gains: Sequence[Gain], name: s
     nights = len({(row.camera, row.night) for row in material.rows})
     cameras = Counter(row.camera for row in material.rows)
     figures = "\n".join(f"- {gain.sentence()}" for gain in gains)
-    second = parent.second_look is not None
-    kept = "Temperature, threshold and how near a border is looked at again" if second else "Temperature and threshold"
+    again = parent.sides is not None or (parent.agreement is not None and parent.agreement.near is not None)
+    kept = "Temperature, threshold and how near a border is looked at again" if again else "Temperature and threshold"
     below = (parent.folder / CARD).read_text(encoding="utf-8").strip()
     return f"""# {name}
 

@@ -172,12 +172,15 @@ def model() -> ModelBundle:
 
 
 def in_use() -> str:
-    """Say which graph the model runs by default, and why, and how often it looks twice."""
+    """Say which graph the model runs by default, and why."""
     bundle = model()
-    agreement, look = bundle.agreement, bundle.second_look
-    agreed = ", no int8 graph" if agreement is None else f", int8 agrees on {agreement.labels:.1%} of labels"
-    second = "" if look is None else f", {look.twice:.1%} of frames looked at again from {look.sides} sides"
-    return f"model: {bundle.name}, {choose_precision(bundle, 'auto')} in use{agreed}{second}"
+    if bundle.agreement is None:
+        agreed = ", no int8 graph"
+    else:
+        twice = bundle.agreement.twice
+        second = "alone" if twice is None else f"with float32 at {twice:.1%} of frames"
+        agreed = f", int8 {second} agrees on {bundle.agreement.labels:.1%} of labels"
+    return f"model: {bundle.name}, {choose_precision(bundle, 'auto')} in use{agreed}"
 
 
 def main() -> None:

@@ -1,10 +1,10 @@
-"""What the second look costs and gives: pace, frames looked at twice, and labels of float32, as it is served, kept.
+"""What the second look by float32 costs and gives: pace, frames looked at twice, and labels of float32 kept.
 
-    python -m benchmarks.second_look [BUNDLE] [--frames 2000] [--near DISTANCE] [--sides 1|2|4|8] [--threads 1]
+    python -m benchmarks.second_look [BUNDLE] [--frames 2000] [--near DISTANCE] [--threads 1]
 
 The frames are simulated, the first of them those that an engine is tried on (auroramon/backends/trust.py). How near a
-border there is a second look, and from how many sides, stands in the bundle; --near and --sides try others. What it
-gives in accuracy is told by `python -m train.sides` and by the model card.
+border float32 looks again stands in the bundle; --near tries another distance. What the model card says of it comes
+from the evaluation cameras.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from auroramon.backends.onnx import OnnxBackend
 from auroramon.backends.second_look import SecondLookBackend
 from auroramon.backends.trust import simulated_inputs
 from auroramon.borders import Borders
-from auroramon.bundle import SIDES, SecondLook, default_bundle, load_bundle
+from auroramon.bundle import default_bundle, load_bundle
 from benchmarks.machine import load, machine
 
 BATCHES = (1, 32)
@@ -37,30 +37,29 @@ def main() -> None:
     parser.add_argument("bundle", type=Path, nargs="?", default=default_bundle())
     parser.add_argument("--frames", type=int, default=2000)
     parser.add_argument("--near", type=float, help="units of the head's distance; default: what the bundle says")
-    parser.add_argument("--sides", type=int, choices=SIDES, help="default: what the bundle says")
     parser.add_argument("--threads", type=int, default=1)
     words = parser.parse_args()
     bundle = load_bundle(words.bundle)
-    own = bundle.second_look or SecondLook(0.5, 1, 0.0)
-    near, sides = words.near if words.near is not None else own.near, words.sides or own.sides
+    near = words.near if words.near is not None else bundle.agreement and bundle.agreement.near
     inputs = np.concatenate(list(simulated_inputs(bundle.preprocess, words.frames)))
     print(f"{machine()}\nbefore: {load()}")
     print(f"{bundle.name}: {len(inputs)} simulated frames, {words.threads} threads")
     exact, quick = (OnnxBackend(bundle, precision, words.threads) for precision in ("float32", "int8"))
-    ways: dict[str, OnnxBackend | SecondLookBackend] = {"float32 alone": exact, "int8 alone": quick}
-    for first in (exact, quick):
-        for count in sorted({1, sides}):
-            if first is not exact or count > 1:
-                name = f"{first.precision}, float32 from {count} sides within {near:.3g} of a border"
-                ways[name] = SecondLookBackend(bundle.head, SecondLook(near, count, 0.0), first, exact)
+    ways: dict[str, OnnxBackend | SecondLookBackend] = {"float32": exact, "int8 alone": quick}
+    twice: NDArray[np.bool_] = np.zeros(len(inputs), dtype=bool)
+    if near is None:
+        print("the bundle has no second look: try a distance with --near")
+    else:
+        served = SecondLookBackend(bundle, near, words.threads)
+        ways[f"int8, float32 within {near:.3g} of a border"] = served
+        twice = served.look(inputs).twice
     print(f"\n| graph | {' | '.join(f'frames/s, batch {n}' for n in BATCHES)} | looked at twice | labels of float32 |")
     print(f"|---{'|---:' * (len(BATCHES) + 2)}|")
     borders = Borders(bundle.head)
-    served = [way for way in ways.values() if way.precision == "float32"][-1]
-    wanted = borders.said(served.embed(inputs))
+    wanted = borders.said(exact.embed(inputs))
     paces = _paces({name: way.embed for name, way in ways.items()}, inputs)
     for name, way in ways.items():
-        again = way.look(inputs).twice.mean() if isinstance(way, SecondLookBackend) else 0.0
+        again = twice.mean() if isinstance(way, SecondLookBackend) else 0.0
         same = (borders.said(way.embed(inputs)) == wanted).mean()
         print(f"| {name} | {' | '.join(f'{pace:.0f}' for pace in paces[name])} | {again:.2%} | {same:.2%} |")
     print(f"\nafter: {load()}")

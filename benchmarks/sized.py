@@ -40,7 +40,7 @@ def at_size(bundle: ModelBundle, size: int, folder: Path) -> ModelBundle:
             float32=graphs[FLOAT32],
             card="# For measuring alone\n",
             int8=graphs.get(INT8),
-            agreement=bundle.agreement,
+            agreement=bundle.agreement and replace(bundle.agreement, near=None, twice=None),
         )
         return write_bundle(folder, parts)
 

@@ -17,7 +17,6 @@ from auroramon.backends.onnx import OnnxBackend
 from auroramon.bundle import (
     INT8,
     ModelBundle,
-    SecondLook,
     check_golden,
     choose_precision,
     default_bundle,
@@ -53,10 +52,6 @@ def describe(folder: Path, change: Callable[[dict[str, Any]], None]) -> None:
     path.write_text(json.dumps(described))
 
 
-def look(described: dict[str, Any], **changed: object) -> None:
-    described["second_look"] = {"near": 0.1, "sides": 4, "twice": 0.1, **changed}
-
-
 def test_what_is_written_is_read(bundle: ModelBundle) -> None:
     assert bundle.name == "tiny-1"
     assert bundle.labels == LABELS
@@ -73,19 +68,13 @@ def test_what_is_written_is_read(bundle: ModelBundle) -> None:
     np.testing.assert_array_equal(again.golden.inputs, bundle.golden.inputs)
 
 
-def test_a_second_look_is_written_and_read_and_left_out_where_there_is_none(tmp_path: Path) -> None:
-    for near, sides in ((None, 1), (0.7, 4)):
-        parts = make_parts(tmp_path / "parts", int8=True, near=near, sides=sides)
-        written = write_bundle(tmp_path / f"{near}", parts)
-        assert ("second_look" in json.loads((written.folder / "bundle.json").read_text())) == (near is not None)
-        assert load_bundle(written.folder).second_look == parts.second_look
-
-
-def test_a_bundle_of_the_time_when_only_int8_was_looked_at_again_is_read(bundle: ModelBundle) -> None:
-    describe(bundle.folder, lambda d: d["int8"].update(near=0.65, twice=0.05))
-    found = load_bundle(bundle.folder)
-    assert found.second_look == SecondLook(near=0.65, sides=1, twice=0.05)
-    assert found.agreement == bundle.agreement
+def test_how_near_is_near_is_written_and_read_and_left_out_where_nothing_is_said(tmp_path: Path) -> None:
+    for near, keys in ((None, {"labels", "frames", "on"}), (0.7, {"labels", "frames", "on", "near", "twice"})):
+        written = write_bundle(tmp_path / f"{near}", make_parts(tmp_path / "parts", int8=True, near=near))
+        assert set(json.loads((written.folder / "bundle.json").read_text())["int8"]) == keys
+        agreement = load_bundle(written.folder).agreement
+        assert agreement is not None
+        assert agreement.near == near
 
 
 @pytest.mark.parametrize("head", heads())
@@ -151,23 +140,16 @@ def test_the_digest_changes_with_every_word_of_the_description(bundle: ModelBund
         (lambda d: d["head"].update(temperature=0), "temperature 0"),
         (lambda d: d["head"].update(threshold="far"), "could not convert"),
         (lambda d: d["provenance"].pop("created"), "missing: created"),
-        (lambda d: look(d, near=-0.1), "second_look has near -0.1: it must be a distance of 0 or more"),
-        (lambda d: look(d, near=float("nan")), "second_look has near nan"),
-        (lambda d: look(d, near=float("inf")), "second_look has near inf"),
-        (lambda d: look(d, near="far"), "second_look has near 'far'"),
-        (lambda d: look(d, near=True), "second_look has near True"),
-        (lambda d: look(d, near=[0.1]), "second_look has near"),
-        (lambda d: look(d, sides=3), "second_look has sides 3: it must be one of 1, 2, 4, 8"),
-        (lambda d: look(d, sides=True), "second_look has sides True"),
-        (lambda d: look(d, sides=4.0), r"second_look has sides 4\.0"),
-        (lambda d: look(d, sides=[4]), "second_look has sides"),
-        (lambda d: look(d, twice=1.1), "second_look has twice 1.1: it must be a part from 0 to 1"),
-        (lambda d: look(d, twice="some"), "second_look has twice 'some'"),
-        (lambda d: look(d, nearer=0.1), "unknown: nearer"),
-        (lambda d: d.update(second_look={"near": 0.1, "sides": 4}), "missing: twice"),
-        (lambda d: d["int8"].update(near=0.1), "missing: twice"),
-        (lambda d: d["int8"].update(twice=0.1), "unknown: twice"),
-        (lambda d: d.pop("int8"), "missing: int8"),
+        (lambda d: d["int8"].update(near=-0.1, twice=0.1), "int8 has near -0.1: it must be a distance of 0 or more"),
+        (lambda d: d["int8"].update(near=float("nan"), twice=0.1), "int8 has near nan"),
+        (lambda d: d["int8"].update(near=float("inf"), twice=0.1), "int8 has near inf"),
+        (lambda d: d["int8"].update(near="far", twice=0.1), "int8 has near 'far'"),
+        (lambda d: d["int8"].update(near=True, twice=0.1), "int8 has near True"),
+        (lambda d: d["int8"].update(near=[0.1], twice=0.1), "int8 has near"),
+        (lambda d: d["int8"].update(near=0.1), "int8 needs near and twice together"),
+        (lambda d: d["int8"].update(twice=0.1), "int8 needs near and twice together"),
+        (lambda d: d["int8"].update(near=0.1, twice=1.1), "int8 has twice 1.1: it must be a part from 0 to 1"),
+        (lambda d: d["int8"].update(near=0.1, twice="some"), "int8 has twice 'some'"),
         (lambda d: d["int8"].update(labels="all"), "int8 has labels 'all'"),
         (lambda d: d["int8"].update(nearer=0.1), "unknown: nearer"),
     ],

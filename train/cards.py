@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from auroramon.bundle import Agreement, SecondLook
+from auroramon.bundle import Agreement, Sides
 from auroramon.types import LABELS, UNKNOWN
 from train.evaluate import Report
 from train.origin import Origin
@@ -83,42 +83,43 @@ def _start_words(run: Run) -> str:
     return f"the features of {run.network.start}" if run.network.start else "random weights"
 
 
-def int8_words(agreement: Agreement, alone: float) -> str:
+def int8_words(agreement: Agreement, sides: Sides | None, alone: float) -> str:
     """Say how often int8 gives the label of float32, as it is served and alone.
 
     Args:
-        agreement: as both are served on the processor.
-        alone: part of the same frames on which the int8 graph alone gives the label that the float32 graph gives alone.
+        agreement: as both are served; with `near` and `twice`.
+        sides: that both look from near a border.
+        alone: part of the same frames on which both graphs alone give the same label.
     """
+    assert agreement.near is not None  # noqa: S101 - what is exported has both
+    assert agreement.twice is not None  # noqa: S101
+    within = agreement.near + (sides.near if sides else 0.0)
     return (
         f"The int8 graph gives the label of the float32 graph (`unknown` included) on {100 * alone:.2f} % of "
-        f"{agreement.frames} frames ({agreement.on}), and on {100 * agreement.labels:.2f} % as both are served. Its "
-        "weights have seven bits, so that processors with and without VNNI give the same labels."
+        f"{agreement.frames} frames ({agreement.on}). On processors float32 looks again within a distance of "
+        f"{within:.3g} of a border of the head, at {100 * agreement.twice:.1f} % of these frames: then "
+        f"{100 * agreement.labels:.2f} % have its label. Its weights have seven bits, so that processors with and "
+        f"without VNNI give the same labels."
     )
 
 
-def look_words(look: SecondLook, once: Report) -> str:
-    """Say what is looked at twice, and what the figures would be without.
+def sides_words(sides: Sides, once: Report) -> str:
+    """Say which frames are looked at from several sides, and what the figures would be without.
 
     Args:
-        look: as the bundle has it.
-        once: the figures of the float32 graph, whose first look counts.
+        sides: as the bundle has them.
+        once: the figures of the float32 graph that looks at each frame as it is.
     """
-    sides = f" from {look.sides} sides (as it is, turned and mirrored), whose mean counts" if look.sides > 1 else ""
-    without = (
-        f" Without that the float32 graph would have an accuracy of {once.accuracy}, an aurora recall of "
-        f"{once.aurora_recall} and false alarms of {once.false_alarms}."
-        if look.sides > 1
-        else ""
-    )
     return (
-        f"Within a distance of {look.near:.3g} of a border of the head, at {100 * look.twice:.1f} % of the evaluation "
-        f"frames, it looks again, on processors in float32{sides}.{without}"
+        f"Within a distance of {sides.near:.3g} of a border of the head, at {100 * sides.part:.1f} % of the evaluation "
+        f"frames, it looks from {sides.count} sides (the frame as it is, turned and mirrored), and the mean counts. "
+        f"Without that it would have an accuracy of {once.accuracy}, an aurora recall of {once.aurora_recall} and "
+        f"false alarms of {once.false_alarms} (float32)."
     )
 
 
 def model_card(run: Run, report: Report, graphs: Sequence[str], trained_frames: int, origin: Origin) -> str:
-    """Give the text of MODEL_CARD.md; `graphs` are sentences about int8 and the second look."""
+    """Give the text of MODEL_CARD.md; `graphs` are sentences about int8 and sides."""
     fit = run.fit
     worst = min(report.classes, key=lambda c: c.recall)
     poor = min(report.by_camera, key=lambda c: c.accuracy)

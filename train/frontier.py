@@ -21,10 +21,10 @@ from train.backbones import Embedder
 from train.commands.options import RUN, WORK
 from train.commands.progress import tell
 from train.data import plain_batches
-from train.embed import Embed
+from train.embed import Embed, graph_embed
 from train.frames import read_split
 from train.loop import load_embedder
-from train.model import export_graphs, fit_head, graph_embed, head_examples
+from train.model import export_graphs, fit_head, head_examples
 from train.runfile import Run, read_run
 from train.simulate import frames_of
 

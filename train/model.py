@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import auroramon
-from auroramon.backends.onnx import OnnxBackend, open_session
+from auroramon.backends.onnx import OnnxBackend
 from auroramon.borders import Borders
 from auroramon.bundle import (
     Agreement,
@@ -22,7 +22,7 @@ from auroramon.bundle import (
     ModelBundle,
     Precision,
     Provenance,
-    SecondLook,
+    Sides,
     check_golden,
 )
 from auroramon.bundle_writing import BundleParts, write_bundle
@@ -31,14 +31,14 @@ from auroramon.fit import Examples, calibrate, fit_mahalanobis, fit_ridge
 from auroramon.heads import Head
 from auroramon.types import LABELS
 from train.backbones import Embedder
-from train.cards import int8_words, look_words, model_card
+from train.cards import int8_words, model_card, sides_words
 from train.data import plain_batches
-from train.embed import Embed, embed_frames, examples
+from train.embed import Embed, embed_frames, examples, graph_embed, look_at_all
 from train.evaluate import Answers, Report, answer, report
 from train.export import export_float32
 from train.frames import FrameSet, read_split
 from train.leaks import read_judged
-from train.near import measure_near, serve
+from train.near import measure_near, served
 from train.origin import origin_of, units_of
 from train.quantise import calibrate_ranges, plain_ranges, quantise
 from train.ranges import best, measure_methods
@@ -119,18 +119,6 @@ def _measured(
     return best(found).ranges
 
 
-def graph_embed(path: Path, threads: int) -> Embed:
-    """Give the embedding function of an exported graph."""
-    session = open_session(path, threads)
-    name = session.get_inputs()[0].name
-
-    def embed(inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-        result: NDArray[np.float32] = session.run(None, {name: inputs})[0]
-        return result
-
-    return embed
-
-
 def fit_head(table: HeadTable, known: Examples, held_out: Examples) -> Head:
     """Fit and calibrate the head that a run asks for."""
     head = fit_ridge(known, table.alpha) if table.kind == "ridge" else fit_mahalanobis(known, table.covariance)
@@ -183,22 +171,11 @@ def build_bundle(
         card=model_card(run, figures, found.words, trained, origin),
         int8=graphs.int8,
         agreement=found.agreement,
-        second_look=found.look,
+        sides=found.sides,
         activation_ranges=graphs.ranges,
     ))  # fmt: skip
     _prove(bundle)
     return bundle, figures
-
-
-def _second_look(run: Run, embed: Embed, quick: Embed, head: Head, frames: Path) -> SecondLook | None:
-    """Give the second look: as near as the run says, and as keeps on the calibration cameras the labels of float32."""
-    near = run.export.near
-    if quick is not embed:
-        held_out = read_split(frames, "calibrate")
-        near = max(near, measure_near(head, _embed_all(run, embed, held_out), _embed_all(run, quick, held_out)))
-    elif run.export.sides == 1:
-        return None
-    return SecondLook(near, run.export.sides, 0.0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -207,35 +184,55 @@ class _Found:
 
     figures: Report  # of float32
     agreement: Agreement | None  # None where there is no int8 graph
-    look: SecondLook | None
-    words: tuple[str, ...]  # about int8 and the second look
+    sides: Sides | None
+    words: tuple[str, ...]  # about int8 and sides
     sure: NDArray[np.intp]  # frames that may be golden ones
 
 
 def _judge_graphs(run: Run, embed: Embed, quick: Embed, head: Head, frames: Path) -> _Found:
     """Let both graphs judge the evaluation cameras; `quick` is `embed` where there is no int8 graph."""
-    spec, borders, look = run.preprocess.spec(), Borders(head), _second_look(run, embed, quick, head, frames)
-    evaluation, origin = read_judged(frames), origin_of(frames)
+    evaluation, origin, borders = read_judged(frames), origin_of(frames), Borders(head)
     units, names = units_of(evaluation, origin.unit)
-    exact = serve(embed, embed, head, look, evaluation, spec)
-    rounded = exact if quick is embed else serve(quick, embed, head, look, evaluation, spec)
-    answers = answer(head, exact.served, evaluation.targets, units)
-    known = answers.targets < len(LABELS)
-    same = borders.said(rounded.alone) == borders.said(exact.alone)
+    sides = _sides(run)
+    first = _embed_all(run, embed, evaluation)
+    looked = look_at_all(embed, first, head, sides, evaluation, run.preprocess.spec())
+    answers = answer(head, looked.embeddings, evaluation.targets, units)
+    figures = report(answers, names, origin.split)
+    known, close = answers.targets < len(LABELS), ~looked.again  # golden frames are looked at once
     agreement, words = None, ["There is no int8 graph."]
     if quick is not embed:
-        kept = borders.said(rounded.served[known]) == borders.said(exact.served[known])
-        on = origin.split[0].lower() + origin.split[1:]
-        agreement = Agreement(labels=float(kept.mean()), frames=int(known.sum()), on=on)
-        words = [int8_words(agreement, float(same[known].mean()))]
-    if look is not None:
-        look = replace(look, twice=float(rounded.twice[known].mean()))
-        words.append(look_words(look, report(answer(head, exact.alone, answers.targets, units), names, origin.split)))
-    # What is looked at again would prove nothing of the graph that looks first.
-    once = ~rounded.twice & ~exact.twice
-    close = same & once & (np.sum(rounded.alone * exact.alone, axis=1) > CLOSE)
-    figures = report(answers, names, origin.split)
-    return _Found(figures, agreement, look, tuple(words), _sure(answers, close, run.export.golden))
+        near = _near(run, embed, quick, head, frames)
+        rounded = _embed_all(run, quick, evaluation)
+        room, asked = borders.room(rounded), near + (sides.near if sides else 0.0)
+        same = borders.said(rounded) == borders.said(first)
+        # Where float32 would look again, int8 would be proven by nothing.
+        close &= same & (room > asked) & (np.sum(rounded * first, axis=1) > CLOSE)
+        found = served(head, looked.embeddings[known], rounded[known], asked)
+        agreement = Agreement(
+            labels=float(found.same.mean()),
+            frames=int(known.sum()),
+            on=origin.split[0].lower() + origin.split[1:],
+            near=near,
+            twice=float(found.twice.mean()),
+        )
+        words = [int8_words(agreement, sides, float(same[known].mean()))]
+    if sides is not None:
+        sides = replace(sides, part=float(looked.again[known].mean()))
+        once = report(answer(head, first, answers.targets, units), names, origin.split)
+        words.append(sides_words(sides, once))
+    return _Found(figures, agreement, sides, tuple(words), _sure(answers, close, run.export.golden))
+
+
+def _sides(run: Run) -> Sides | None:
+    """Give the sides that a run asks for; what part of the frames they are looked at from is not known yet."""
+    export = run.export
+    return None if export.sides == 1 else Sides(export.sides_near, export.sides, 0.0)
+
+
+def _near(run: Run, embed: Embed, quick: Embed, head: Head, frames: Path) -> float:
+    """Measure on the calibration cameras how near a border float32 must look again."""
+    held_out = read_split(frames, "calibrate")
+    return measure_near(head, _embed_all(run, embed, held_out), _embed_all(run, quick, held_out))
 
 
 def _prove(bundle: ModelBundle) -> None:

@@ -1,4 +1,4 @@
-"""The second look of a model that is being made: how near a border it begins, and what it gives."""
+"""How near a border of the head float32 must look again at what int8 embedded, and what that gives."""
 
 from __future__ import annotations
 
@@ -8,17 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from auroramon.backends.second_look import look_again
 from auroramon.borders import Borders
-from auroramon.bundle import SecondLook
 from auroramon.heads import Head
-from auroramon.preprocess import PreprocessSpec
-from train.data import plain_batches
-from train.embed import BATCH, Embed
-from train.frames import FrameSet
 
 KEPT = 0.999
-"""Least part of the frames of the calibration cameras on which int8 gives the label of float32 where it looks again."""
+"""Least part of the frames of the calibration cameras on which int8 with its second look gives the label of float32."""
 
 STEPS = 1000
 """Parts of a unit of distance that `near` is told in."""
@@ -26,11 +20,10 @@ STEPS = 1000
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Served:
-    """N embeddings as a graph gives them alone, and as it is served."""
+    """What a head makes of N frames whose embeddings come from int8 with a second look by float32."""
 
-    alone: NDArray[np.float32]  # (N,D)
-    served: NDArray[np.float32]  # (N,D)
-    twice: NDArray[np.bool_]  # (N,) looked at again
+    same: NDArray[np.bool_]  # (N,) the label is that of float32
+    twice: NDArray[np.bool_]  # (N,) float32 looked again
 
 
 def measure_near(head: Head, exact: NDArray[np.float32], quick: NDArray[np.float32]) -> float:
@@ -52,27 +45,8 @@ def measure_near(head: Head, exact: NDArray[np.float32], quick: NDArray[np.float
     return max(0, math.ceil(most * STEPS)) / STEPS
 
 
-def serve(
-    quick: Embed, exact: Embed, head: Head, look: SecondLook | None, frames: FrameSet, spec: PreprocessSpec
-) -> Served:
-    """Embed all frames of a split as serving does.
-
-    Args:
-        quick: takes the first look.
-        exact: takes the second.
-        head: near whose borders there is a second look.
-        look: None where the first look counts.
-        frames: of the split.
-        spec: how frames are prepared.
-    """
-    borders, alone, found, twice = Borders(head), [], [], []
-    for inputs in plain_batches(frames, np.arange(len(frames)), spec, BATCH):
-        alone.append(quick(inputs))
-        if look is not None:
-            looked = look_again(inputs, alone[-1], exact, look, borders)
-            found.append(looked.embeddings)
-            twice.append(looked.twice)
-    first = np.concatenate(alone)
-    if look is None:
-        return Served(first, first, np.zeros(len(first), dtype=bool))
-    return Served(first, np.concatenate(found), np.concatenate(twice))
+def served(head: Head, exact: NDArray[np.float32], quick: NDArray[np.float32], near: float) -> Served:
+    """Say how int8 with a second look does on (N,D) embeddings by both graphs."""
+    borders = Borders(head)
+    twice = ~(borders.room(quick) > near)
+    return Served(twice | (borders.said(quick) == borders.said(exact)), twice)

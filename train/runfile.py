@@ -186,10 +186,10 @@ class ExportTable(_Table):
     # How the ranges of activations are found; `measured` tries all and takes what keeps most labels.
     int8: Literal["minmax", "entropy", "percentile", "measured", "none"]
     int8_frames: int = Field(ge=1)  # of the training cameras, for calibration
-    # The second look (docs/decisions/0010-second-look.md): how near a border of the head, at least, in units of its
-    # distance, and from how many sides. With int8 it is at least as near as keeps the labels of float32.
-    near: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+    # From how many sides a frame is looked at (docs/decisions/0012-sides.md), and how near a border of the head that
+    # begins, in units of its distance.
     sides: Literal[1, 2, 4, 8] = 1
+    sides_near: float = Field(default=1.0, ge=0, allow_inf_nan=False)
 
 
 class Run(_Table):

@@ -15,7 +15,8 @@ from auroramon.backends.engine import EngineBackend, Unready
 from auroramon.backends.engine_cache import EngineCache
 from auroramon.backends.manifest import Manifest
 from auroramon.backends.onnx import OnnxCudaBackend
-from auroramon.backends.second_look import ProcessorBackend, open_on_processor, prove, with_second_look
+from auroramon.backends.second_look import ProcessorBackend, open_on_processor, prove
+from auroramon.backends.sides import from_all_sides
 from auroramon.backends.switching import SwitchingBackend
 from auroramon.bundle import ModelBundle, choose_precision
 from auroramon.errors import (
@@ -109,7 +110,7 @@ def choose(
         if wish.precision not in {"auto", "float32"}:
             raise ConfigError(f"precision {wish.precision} needs backend tensorrt: onnx-cuda runs float32")
         return Choice(
-            SwitchingBackend(lambda: with_second_look(bundle, _checked(bundle, open_cuda(bundle))), instead=None)
+            SwitchingBackend(lambda: from_all_sides(bundle, _checked(bundle, open_cuda(bundle))), instead=None)
         )
     cache = EngineCache(wish.cache / ENGINES, counts_use=wish.patience != "look")
     found = look_for_cards(bundle, wish.precision, cache, open_runtime)
@@ -237,7 +238,7 @@ def _opened(chosen: Usable) -> Backend:
     bundle = chosen.shop.bundle
     backend = EngineBackend(chosen.shop.load(manifest), manifest, chosen.card, bundle)
     try:
-        return with_second_look(bundle, _checked(bundle, backend))
+        return from_all_sides(bundle, _checked(bundle, backend))
     except AuroramonError as error:
         raise EngineError(str(error)) from error
 

@@ -177,7 +177,7 @@ def _described(settings: Settings, bundle: ModelBundle) -> dict[str, Any]:
             "threshold": head.threshold,
         },
         "agreement": None if bundle.agreement is None else asdict(bundle.agreement),
-        "second_look": None if bundle.second_look is None else asdict(bundle.second_look),
+        "sides": None if bundle.sides is None else asdict(bundle.sides),
         "precision": precision,
         "why": _why(settings.model.precision, bundle),
         "graph": bundle.graph(precision).name,
@@ -197,9 +197,10 @@ def _why(wanted: str, bundle: ModelBundle) -> str:
     if agreed is None:
         return "the bundle has no int8 graph"
     share = f"on {agreed.labels:.2%} of {agreed.frames} frames ({agreed.on})"
+    second = "" if agreed.twice is None else f"; near a border, at {agreed.twice:.1%} of them, float32 looks again"
     if agreed.labels >= AGREEMENT:
-        return f"the labels of int8 agree with float32 {share}"
-    return f"the labels of int8 agree with float32 only {share}, and {AGREEMENT:.0%} are asked for"
+        return f"the labels of int8 agree with float32 {share}{second}"
+    return f"the labels of int8 agree with float32 only {share}, and {AGREEMENT:.0%} are asked for{second}"
 
 
 def _golden(settings: Settings, bundle: ModelBundle) -> dict[str, Any]:
@@ -227,7 +228,7 @@ def _print(told: dict[str, Any]) -> None:
         "head": f"{head['kind']} on {told['embedding_width']} dimensions, temperature {head['temperature']:.4g}",
         "unknown": f"beyond a distance of {head['threshold']:.4g}",
         "runs": f"{told['precision']} ({told['graph']}): {told['why']}",
-        "looks": _looks(told["second_look"], told["precision"]),
+        "looks": _looks(told["sides"]),
         "golden": f"{told['golden']['frames']} frames {told['golden']['said']}",
         "made": f"{origin['created']} by auroramon {origin['code_version']} from {origin['data']}",
         "measured": ", ".join(f"{key} {value:.4g}" for key, value in origin["metrics"].items()),
@@ -240,14 +241,13 @@ def _print(told: dict[str, Any]) -> None:
     click.echo(f"\n{told['card']}")
 
 
-def _looks(second: dict[str, Any] | None, precision: str) -> str:
-    """Say how often a frame is looked at."""
-    if second is None or (second["sides"] == 1 and precision == "float32"):
-        return "once"
-    how = ["in float32"] if precision != "float32" else []
-    how += [f"from {second['sides']} sides"] if second["sides"] > 1 else []
-    where = f"within {second['near']:.3g} of a border of the head, as {second['twice']:.1%} of its evaluation set are"
-    return f"once; {where}, again, {' and '.join(how)}"
+def _looks(sides: dict[str, Any] | None) -> str:
+    if sides is None:
+        return "from one side"
+    return (
+        f"from {sides['count']} sides within {sides['near']:.3g} of a border of the head, where {sides['part']:.1%} of "
+        f"its evaluation set lie, from one elsewhere"
+    )
 
 
 @model.command("promote")

@@ -9,7 +9,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from auroramon.backends.onnx import open_session
-from auroramon.bundle import Agreement, Golden, Provenance, SecondLook
+from auroramon.bundle import Agreement, Golden, Provenance
 from auroramon.bundle_writing import BundleParts
 from auroramon.heads import Clusters, MahalanobisHead
 from auroramon.preprocess import PreprocessSpec
@@ -51,11 +51,11 @@ def write_graph(path: Path, seed: int = 0, width: int = WIDTH, off: float = 0.0)
 
 
 def make_parts(
-    folder: Path, int8: bool = False, agreement: float = 1.0, golden_seed: int = 0, near: float | None = None,
-    sides: int = 1,
-) -> BundleParts:  # fmt: skip
+    folder: Path, int8: bool = False, agreement: float = 1.0, golden_seed: int = 0, near: float | None = None
+) -> BundleParts:
     """A bundle's parts; the "int8" graph is the float32 one again, and a little off where it gets a second look."""
     folder.mkdir(parents=True, exist_ok=True)
+    twice = None if near is None else 0.25
     off = 0.0 if near is None else 0.02
     graph = write_graph(folder / "graph.onnx")
     rng = np.random.default_rng(1)
@@ -73,7 +73,6 @@ def make_parts(
         float32=graph,
         card="# tiny-1\n",
         int8=write_graph(folder / "int8.onnx", off=off) if int8 else None,
-        agreement=Agreement(agreement, 100, "frames of nothing") if int8 else None,
-        second_look=None if near is None else SecondLook(near, sides, 0.25),
+        agreement=Agreement(agreement, 100, "frames of nothing", near, twice) if int8 else None,
         activation_ranges={"c": (-1.5, 2.0)},
     )

@@ -20,8 +20,8 @@ from auroramon.sim.sky import random_sky
 from auroramon.types import LABELS
 from train.commands import main
 from train.daylight import refused_by_day
+from train.embed import graph_embed
 from train.judged import judge, subject_of_manifest
-from train.model import graph_embed
 
 
 @pytest.fixture

@@ -51,7 +51,8 @@ def test_int8_is_scored_with_the_second_look_that_it_is_served_with(tmp_path: Pa
     parts = make_parts(tmp_path / "parts", int8=True, near=1e9)
     other = replace(parts, int8=write_graph(tmp_path / "other.onnx", seed=7))
     both = write_bundle(tmp_path / "both", other).folder
-    alone = write_bundle(tmp_path / "alone", replace(other, second_look=None))
+    assert other.agreement is not None
+    alone = write_bundle(tmp_path / "alone", replace(other, agreement=replace(other.agreement, near=None, twice=None)))
     exact = score_real(both, "float32", real)
     assert score_real(both, "int8", real) == exact
     assert score_real(alone.folder, "int8", real) != exact

@@ -23,11 +23,11 @@ from train.cards import as_json
 from train.commands import main
 from train.conditions import unknown_conditions
 from train.divided import frames_of_manifest
+from train.embed import graph_embed
 from train.evaluate import Answers
 from train.frames import CameraFrames, FrameSet
 from train.judged import Facts, Judged, Subject, judge, subject_of_run
 from train.leaks import Leaks
-from train.model import graph_embed
 from train.origin import Origin
 from train.report import write_report
 from train.report.numbers import embedding_map, numbers_of, risk_curve, wrong_frames

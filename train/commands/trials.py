@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from auroramon.backends.second_look import open_on_processor
 from auroramon.bundle import ModelBundle, load_bundle
 from auroramon.errors import ConfigError
 from train.arithmetic import device_of
@@ -19,7 +20,7 @@ from train.frames import read_split
 from train.judged import judge, subject_of_run
 from train.loop import Epoch, load_embedder
 from train.manifest import read_manifest, write_manifest
-from train.model import build_bundle, export_graphs, graph_embed
+from train.model import build_bundle, export_graphs
 from train.oath import divided_run, oath_table, oath_trials, split_figures
 from train.oath_layout import is_simulated, oath_rows
 from train.report import PAGE, write_report
@@ -68,7 +69,7 @@ def oath(
         build_bundle(first.run, graphs, first.frames, to / BUNDLE, tell)
     bundle = _made_here(to, first)
     subject = subject_of_run(first.frames, first.run)
-    judged = judge(subject, bundle, "float32", graph_embed(bundle.graph("float32"), first.run.fit.threads))
+    judged = judge(subject, bundle, "float32", open_on_processor(bundle, "float32", first.run.fit.threads).embed)
     write_report(judged, numbers_of(judged), to)
     click.echo(text)
     click.echo(f"table, figures, report.html and bundle are in {to}")
