@@ -17,6 +17,7 @@ from auroramon.backends.onnx import OnnxBackend
 from auroramon.bundle import (
     INT8,
     ModelBundle,
+    Sides,
     check_golden,
     choose_precision,
     default_bundle,
@@ -52,6 +53,10 @@ def describe(folder: Path, change: Callable[[dict[str, Any]], None]) -> None:
     path.write_text(json.dumps(described))
 
 
+def sides(described: dict[str, Any], **changed: object) -> None:
+    described["sides"] = {"near": 0.1, "count": 4, "part": 0.1, **changed}
+
+
 def test_what_is_written_is_read(bundle: ModelBundle) -> None:
     assert bundle.name == "tiny-1"
     assert bundle.labels == LABELS
@@ -75,6 +80,13 @@ def test_how_near_is_near_is_written_and_read_and_left_out_where_nothing_is_said
         agreement = load_bundle(written.folder).agreement
         assert agreement is not None
         assert agreement.near == near
+
+
+def test_sides_are_written_and_read_and_left_out_where_there_is_but_one(tmp_path: Path) -> None:
+    for sides in (None, Sides(near=0.7, count=4, part=0.08)):
+        written = write_bundle(tmp_path / f"{sides is None}", replace(make_parts(tmp_path / "parts"), sides=sides))
+        assert ("sides" in json.loads((written.folder / "bundle.json").read_text())) == (sides is not None)
+        assert load_bundle(written.folder).sides == sides
 
 
 @pytest.mark.parametrize("head", heads())
@@ -150,6 +162,19 @@ def test_the_digest_changes_with_every_word_of_the_description(bundle: ModelBund
         (lambda d: d["int8"].update(twice=0.1), "int8 needs near and twice together"),
         (lambda d: d["int8"].update(near=0.1, twice=1.1), "int8 has twice 1.1: it must be a part from 0 to 1"),
         (lambda d: d["int8"].update(near=0.1, twice="some"), "int8 has twice 'some'"),
+        (lambda d: sides(d, near=-0.1), "sides has near -0.1: it must be a distance of 0 or more"),
+        (lambda d: sides(d, near=float("nan")), "sides has near nan"),
+        (lambda d: sides(d, near=float("inf")), "sides has near inf"),
+        (lambda d: sides(d, near="far"), "sides has near 'far'"),
+        (lambda d: sides(d, near=True), "sides has near True"),
+        (lambda d: sides(d, count=3), "sides has count 3: it must be one of 2, 4, 8"),
+        (lambda d: sides(d, count=True), "sides has count True"),
+        (lambda d: sides(d, count=4.0), r"sides has count 4\.0"),
+        (lambda d: sides(d, count=[4]), r"sides has count \[4\]"),
+        (lambda d: sides(d, part=1.1), "sides has part 1.1: it must be a part from 0 to 1"),
+        (lambda d: sides(d, part="some"), "sides has part 'some'"),
+        (lambda d: sides(d, nearer=0.1), "unknown: nearer"),
+        (lambda d: d.update(sides={"near": 0.1, "count": 4}), "missing: part"),
         (lambda d: d["int8"].update(labels="all"), "int8 has labels 'all'"),
         (lambda d: d["int8"].update(nearer=0.1), "unknown: nearer"),
     ],

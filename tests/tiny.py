@@ -9,7 +9,7 @@ import onnx
 import onnxruntime as ort
 from onnx import TensorProto, helper, numpy_helper
 
-from auroramon.bundle import Agreement, Golden, ModelBundle, Provenance
+from auroramon.bundle import Agreement, Golden, ModelBundle, Provenance, Sides
 from auroramon.bundle_writing import BundleParts, write_bundle
 from auroramon.heads import Clusters, MahalanobisHead
 from auroramon.preprocess import PreprocessSpec
@@ -24,7 +24,7 @@ SPEC = PreprocessSpec(
 
 def write_tiny_bundle(
     folder: Path, name: str = "tiny", threshold: float = 1e6, seed: int = 0, graph: str = "tiny",
-    near: float | None = None,
+    near: float | None = None, sides: Sides | None = None,
 ) -> ModelBundle:  # fmt: skip
     """Write a bundle whose labels depend on the picture and on nothing else; another graph is another network.
 
@@ -45,7 +45,7 @@ def write_tiny_bundle(
         golden=Golden(inputs, embeddings, head.judge(embeddings).scores),
         provenance=Provenance("2026-01-01T00:00:00+00:00", "test", "nothing", "0", {}, {}),
         int8=None if near is None else graph_file,
-        agreement=None if near is None else Agreement(0.9987, 800, "frames of nothing", near, 0.0525),
+        agreement=None if near is None else Agreement(0.9987, 800, "frames of nothing", near, 0.0525), sides=sides,
     )  # fmt: skip
     bundle = write_bundle(folder, parts)
     graph_file.unlink()

@@ -16,7 +16,7 @@ from auroramon.backends.onnx import OnnxBackend
 from auroramon.backends.runtime import Card, Library
 from auroramon.backends.second_look import open_on_processor
 from auroramon.borders import Borders
-from auroramon.bundle import ModelBundle, SecondLook
+from auroramon.bundle import ModelBundle, Sides
 from auroramon.errors import (
     BundleError,
     ConfigError,
@@ -179,22 +179,22 @@ def test_an_engine_looks_at_frames_near_a_border_from_all_sides(
     room = np.sort(Borders(tiny.head).room(OnnxBackend(tiny, "float32", 1).embed(inputs)))
     wide = int(np.diff(room).argmax())  # fp16 moves no frame across a gap so wide
     near, again = float(room[wide : wide + 2].mean()), wide + 1
-    many = replace(tiny, second_look=SecondLook(near, sides=4, twice=0.1))
+    many = replace(tiny, sides=Sides(near, count=4, part=0.1))
     make_shop(bundle=many).obtain(CARD)
     backend = choose_backend(many, wish(tmp_path, name=name), only_rtx(runtime))
     assert (backend.name, backend.precision) == ("tensorrt", "fp16")
-    assert backend.device == "Pretend RTX, tensorrt_rtx 1.0; near a border from 4 sides"
+    assert backend.device == "Pretend RTX, tensorrt_rtx 1.0; 4 sides near a border"
     runtime.batches.clear()
     np.testing.assert_allclose(backend.embed(inputs), open_on_processor(many, "float32", 1).embed(inputs), atol=1e-2)
-    assert runtime.batches == [40, 4 * again]
+    assert runtime.batches == [40, 3 * again]
     backend.close()
     assert runtime.open == 0
 
 
-def test_a_card_that_fails_at_the_second_look_loses_no_frame(
+def test_a_card_that_fails_at_the_other_sides_loses_no_frame(
     tiny: ModelBundle, make_shop: MakeShop, runtime: ProcessorRuntime, tmp_path: Path
 ) -> None:
-    many = replace(tiny, second_look=SecondLook(near=1e9, sides=4, twice=1.0))
+    many = replace(tiny, sides=Sides(near=1e9, count=4, part=1.0))
     make_shop(bundle=many).obtain(CARD)
     backend = choose_backend(many, wish(tmp_path), only_rtx(runtime))
     inputs = np.random.default_rng(3).normal(size=(5, 2, SIZE, SIZE)).astype(np.float32)
@@ -203,12 +203,12 @@ def test_a_card_that_fails_at_the_second_look_loses_no_frame(
     class Failing(list[int]):
         def append(self, frames: int) -> None:
             super().append(frames)
-            runtime.fails = int(self == [5, 20])
+            runtime.fails = int(self == [5, 15])
 
     runtime.batches = Failing()
     np.testing.assert_array_equal(backend.embed(inputs), wanted)
-    assert runtime.batches[:2] == [5, 20]
-    assert runtime.batches[-2:] == [5, 20]
+    assert runtime.batches[:2] == [5, 15]
+    assert runtime.batches[-2:] == [5, 15]
     assert len(runtime.batches) > 4, "all was done again, on a card that was started anew"
     backend.close()
 

@@ -11,38 +11,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from auroramon.backends.choice import choose
-from auroramon.backends.onnx import OnnxBackend, open_session
+from auroramon.backends.onnx import OnnxBackend
 from auroramon.backends.second_look import SecondLookBackend, open_on_processor, prove
+from auroramon.backends.sides import SidesBackend
 from auroramon.borders import Borders
-from auroramon.bundle import ModelBundle, load_bundle
+from auroramon.bundle import ModelBundle, Sides, load_bundle
 from auroramon.bundle_writing import write_bundle
 from auroramon.errors import BundleError
-from auroramon.heads import Clusters, MahalanobisHead
+from tests.backends.bordering import FRAMES, NEAR, frames, write_bordering
 from tests.backends.machines import none_installed, wish
-from tests.backends.tiny_model import LABELS, SIZE, WIDTH, make_parts, write_graph
-
-FRAMES = 40
-NEAR = 1.0
-
-
-def frames(seed: int = 2) -> np.ndarray:
-    """Frames of different brightness and contrast, so that their embeddings lie apart."""
-    rng = np.random.default_rng(seed)
-    each = rng.normal(size=(2, FRAMES, 2, 1, 1))
-    return (each[0] + each[1] * rng.normal(size=(FRAMES, 2, SIZE, SIZE))).astype(np.float32)
+from tests.backends.tiny_model import WIDTH, make_parts, write_graph
 
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> ModelBundle:
-    """A model whose borders, that of `unknown` too, lie among the frames here."""
-    folder = tmp_path_factory.mktemp("near")
-    parts = make_parts(folder / "parts", int8=True, near=NEAR)
-    shown = open_session(parts.float32, 1).run(None, {"inputs": frames()})[0]
-    tied = Clusters(shown[[3, 9, 17]].astype(float), np.eye(WIDTH) * 400)
-    head = MahalanobisHead(LABELS, tied, tied, temperature=2.0, threshold=1.0)
-    head = replace(head, threshold=float(np.median(head.judge(shown).distance)))
-    golden = replace(parts.golden, scores=head.judge(parts.golden.embeddings).scores)
-    return write_bundle(folder / "tiny-1", replace(parts, head=head, golden=golden))
+    return write_bordering(tmp_path_factory.mktemp("near"))
 
 
 @settings(max_examples=25, deadline=None)  # each opens graphs
@@ -52,10 +35,10 @@ def test_frames_near_a_border_get_float32s_bits_and_others_int8s(
 ) -> None:
     inputs = frames()[order[:count]]
     quick, exact = (OnnxBackend(bundle, precision, 1).embed(inputs) for precision in ("int8", "float32"))
-    twice = Borders(bundle.head).room(quick) <= near
+    again = Borders(bundle.head).room(quick) <= near
     found = SecondLookBackend(bundle, near, 1).look(inputs)
-    np.testing.assert_array_equal(found.twice, twice)
-    np.testing.assert_array_equal(found.embeddings, np.where(twice[:, None], exact, quick))
+    np.testing.assert_array_equal(found.again, again)
+    np.testing.assert_array_equal(found.embeddings, np.where(again[:, None], exact, quick))
     assert found.embeddings.dtype == np.float32
 
 
@@ -89,7 +72,7 @@ def test_a_frame_that_int8_makes_no_number_of_is_looked_at_again(tmp_path: Path)
     bundle = write_bundle(tmp_path / "tiny-1", make_parts(tmp_path / "parts", int8=True, near=0.2))
     write_graph(bundle.graph("int8"), off=float("inf"))
     found = SecondLookBackend(bundle, 0.2, 1).look(frames()[:3])
-    assert found.twice.all()
+    assert found.again.all()
     np.testing.assert_array_equal(found.embeddings, OnnxBackend(bundle, "float32", 1).embed(frames()[:3]))
 
 
@@ -127,14 +110,31 @@ def test_both_graphs_must_repeat_the_golden_frames(tmp_path: Path, wrong: str) -
         choose(bundle, wish(tmp_path, precision="int8"), none_installed)
 
 
-def test_the_shipped_model_with_a_second_look_is_proven_on_both_graphs_and_gives_float32s_labels() -> None:
+def test_float32_is_asked_so_much_earlier_as_it_looks_from_all_sides(bundle: ModelBundle, tmp_path: Path) -> None:
+    """Then both serve the same: float32 may look from several sides wherever int8 leaves it so much room."""
+    many = replace(bundle, sides=Sides(near=0.5, count=4, part=0.1))
+    quick, exact = open_on_processor(many, "int8", 1), open_on_processor(many, "float32", 1)
+    assert isinstance(quick, SecondLookBackend)
+    assert isinstance(exact, SidesBackend)
+    found, first = quick.look(frames()), quick.quick.embed(frames())
+    np.testing.assert_array_equal(found.again, Borders(many.head).room(first) <= NEAR + 0.5)
+    wanted = exact.look(frames())
+    assert wanted.again.any()
+    np.testing.assert_array_equal(found.embeddings[found.again], wanted.embeddings[found.again])
+    assert quick.device == "CPU, 1 thread; float32 near a border, from 4 sides"
+    prove(many, quick)
+
+
+def test_the_shipped_model_is_proven_on_both_graphs_which_serve_the_same_labels() -> None:
     from auroramon.backends.trust import simulated_inputs
     from auroramon.bundle import default_bundle
 
     shipped = load_bundle(default_bundle())
-    backend, exact = SecondLookBackend(shipped, 0.7, 1), OnnxBackend(shipped, "float32", 1)
-    prove(shipped, backend)
+    quick, exact = open_on_processor(shipped, "int8", 1), open_on_processor(shipped, "float32", 1)
+    assert isinstance(quick, SecondLookBackend)
+    assert isinstance(exact, SidesBackend)
+    prove(shipped, quick)
     inputs = np.concatenate(list(simulated_inputs(shipped.preprocess, 120)))
-    borders, found = Borders(shipped.head), backend.look(inputs)
-    assert 0 < found.twice.mean() < 0.2
-    np.testing.assert_array_equal(borders.said(found.embeddings), borders.said(exact.embed(inputs)))
+    borders, found, wanted = Borders(shipped.head), quick.look(inputs), exact.look(inputs)
+    assert 0 < wanted.again.mean() < found.again.mean() < 0.3
+    np.testing.assert_array_equal(borders.said(found.embeddings), borders.said(wanted.embeddings))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from auroramon.bundle import Sides
 from auroramon.store.results import ModelRow
 from auroramon.store.store import open_store
 from auroramon.types import LABELS
@@ -98,6 +99,19 @@ def test_a_model_with_a_second_look_says_how_often_float32_takes_it(
     assert broken.code == 1
     assert "int8 has near -0.25: it must be a distance of 0 or more" in broken.err
     assert "Traceback" not in broken.err
+
+
+def test_a_model_says_from_how_many_sides_it_looks(
+    auroramon: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    where = "within 0.5 of a border of the head, where 8.1% of its evaluation set lie, from one elsewhere"
+    for sides, words in ((None, "from one side"), (Sides(near=0.5, count=4, part=0.081), f"from 4 sides {where}")):
+        bundle = write_tiny_bundle(tmp_path / f"{sides is None}", sides=sides)
+        monkeypatch.setenv("AURORAMON_MODEL__PATH", str(bundle.folder))
+        assert f"looks      {words}\n" in auroramon("model", "show").out
+        told = json.loads(auroramon("model", "show", "--json").out)
+        assert told["sides"] == (None if sides is None else {"near": 0.5, "count": 4, "part": 0.081})
+        assert told["golden"]["said"].endswith("sides near a border") == (sides is not None)
 
 
 def test_a_model_that_is_not_there_is_named(auroramon: Command, winter: Winter, tiny: Path) -> None:

@@ -70,8 +70,8 @@ fit_on = "heads"
 golden = 1
 int8 = "measured"
 int8_frames = 16
-near = 0.5
 sides = 2
+sides_near = 0.5
 """
 
 

@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 from auroramon.backends.onnx import OnnxBackend
 from auroramon.backends.second_look import SecondLookBackend, open_on_processor
+from auroramon.backends.sides import SidesBackend
 from auroramon.borders import Borders
 from auroramon.bundle import FLOAT32, INT8, ModelBundle, check_golden, load_bundle
 from train.commands import main
@@ -73,7 +74,7 @@ def test_a_run_becomes_a_bundle_that_serves(run_file: Path, run: Run, work: Path
     assert bundle.width == 8
     assert bundle.agreement is not None
     assert bundle.agreement.frames == 48
-    _is_served_with_a_second_look(bundle, run, work)
+    _is_served_as_it_says(bundle, run, work)
     assert bundle.provenance.seeds == {"data": 1, "fit": 1}
     assert 0 < len(bundle.golden.inputs) <= 6
     assert all(low <= high for low, high in bundle.activation_ranges.values())
@@ -99,32 +100,32 @@ def test_a_run_becomes_a_bundle_that_serves(run_file: Path, run: Run, work: Path
     _another_run_begins_with(to, run_file, run, work)
 
 
-def _is_served_with_a_second_look(bundle: ModelBundle, run: Run, work: Path) -> None:
-    """What the bundle and its card say of int8 and of the second look is what the backends do that serve it."""
-    agreement, look = bundle.agreement, bundle.second_look
+def _is_served_as_it_says(bundle: ModelBundle, run: Run, work: Path) -> None:
+    """What the bundle and its card say of int8 and of sides is what the backends do that serve it."""
+    agreement, sides = bundle.agreement, bundle.sides
     assert agreement is not None
-    assert look is not None
-    assert look.near >= run.export.near == 0.5
-    assert look.sides == run.export.sides == 2
+    assert agreement.near is not None
+    assert sides is not None
+    assert (sides.near, sides.count) == (run.export.sides_near, run.export.sides) == (0.5, 2)
     frames = read_split(frames_of(work, run), "evaluate")
     known = frames.only(range(6))
     (inputs,) = plain_batches(frames, known, bundle.preprocess, len(known))
-    quick, exact = (open_on_processor(bundle, precision, 1) for precision in ("int8", "float32"))
+    quick, exact = open_on_processor(bundle, "int8", 1), open_on_processor(bundle, "float32", 1)
     assert isinstance(quick, SecondLookBackend)
-    assert isinstance(exact, SecondLookBackend)
-    borders, found = Borders(bundle.head), quick.look(inputs)
-    said = borders.said(exact.embed(inputs))
+    assert isinstance(exact, SidesBackend)
+    borders, found, wanted = Borders(bundle.head), quick.look(inputs), exact.look(inputs)
+    said = borders.said(wanted.embeddings)
     assert (borders.said(found.embeddings) == said).mean() == agreement.labels
-    assert 0 < found.twice.mean() == look.twice
+    assert 0 < wanted.again.mean() == sides.part <= found.again.mean() == agreement.twice
     assert bundle.provenance.metrics["accuracy"] == pytest.approx((said == frames.targets[known]).mean(), abs=1e-4)
     alone, once = (borders.said(OnnxBackend(bundle, precision, 1).embed(inputs)) for precision in ("int8", "float32"))
     words = " ".join((bundle.folder / "MODEL_CARD.md").read_text().split())
     assert f"label of the float32 graph (`unknown` included) on {100 * (alone == once).mean():.2f} % of 48" in words
-    assert f"and on {100 * agreement.labels:.2f} % as both are served" in words
-    assert f"Within a distance of {look.near:.3g} of a border of the head, at {100 * look.twice:.1f} % of the" in words
-    assert "it looks again, on processors in float32 from 2 sides" in words
+    assert f"looks again within a distance of {agreement.near + 0.5:.3g} of a border" in words
+    assert f"{100 * agreement.twice:.1f} % of these frames: then {100 * agreement.labels:.2f} % have its label" in words
+    assert f"Within a distance of 0.5 of a border of the head, at {100 * sides.part:.1f} % of the evaluation" in words
     first = 100 * (once == frames.targets[known]).mean()
-    assert f"Without that the float32 graph would have an accuracy of {first:.1f} %" in words
+    assert f"Without that it would have an accuracy of {first:.1f} %" in words
 
 
 def _the_rest_is_made_anew_around_its_graphs(bundle: ModelBundle, run_file: Path, work: Path) -> None:
@@ -132,8 +133,8 @@ def _the_rest_is_made_anew_around_its_graphs(bundle: ModelBundle, run_file: Path
     other.write_text(run_file.read_text().replace("sides = 2", "sides = 4"))
     train("export", other, "--work", work, "--to", to, "--graphs", bundle.folder)
     anew = load_bundle(to)
-    assert anew.second_look is not None
-    assert anew.second_look.sides == 4
+    assert anew.sides is not None
+    assert anew.sides.count == 4
     assert [anew.files[name] for name in (FLOAT32, INT8)] == [bundle.files[name] for name in (FLOAT32, INT8)]
     assert (anew.head.threshold, anew.head.temperature) == (bundle.head.threshold, bundle.head.temperature)
     away = ("--work", work, "--to", to.with_name("never"), "--graphs", bundle.folder)
