@@ -172,7 +172,7 @@ def model() -> ModelBundle:
 
 
 def in_use() -> str:
-    """Say which graph the model runs by default, and why."""
+    """Say which graph the model runs by default, and why, and how often it looks again."""
     bundle = model()
     if bundle.agreement is None:
         agreed = ", no int8 graph"
@@ -180,7 +180,8 @@ def in_use() -> str:
         twice = bundle.agreement.twice
         second = "alone" if twice is None else f"with float32 at {twice:.1%} of frames"
         agreed = f", int8 {second} agrees on {bundle.agreement.labels:.1%} of labels"
-    return f"model: {bundle.name}, {choose_precision(bundle, 'auto')} in use{agreed}"
+    sides = "" if bundle.sides is None else f", {bundle.sides.count} sides at {bundle.sides.part:.1%} of frames"
+    return f"model: {bundle.name}, {choose_precision(bundle, 'auto')} in use{agreed}{sides}"
 
 
 def main() -> None:

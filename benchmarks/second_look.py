@@ -1,10 +1,11 @@
-"""What the second look by float32 costs and gives: pace, frames looked at twice, and labels of float32 kept.
+"""What looking again near a border costs and gives: pace, frames looked at again, and labels as float32 serves them.
 
     python -m benchmarks.second_look [BUNDLE] [--frames 2000] [--near DISTANCE] [--threads 1]
 
-The frames are simulated, the first of them those that an engine is tried on (auroramon/backends/trust.py). How near a
-border float32 looks again stands in the bundle; --near tries another distance. What the model card says of it comes
-from the evaluation cameras.
+Either graph alone, int8 with a second look by float32, and both as they are served, from all sides near a border. The
+frames are simulated, the first of them those that an engine is tried on (auroramon/backends/trust.py). How far rounding
+may carry an embedding stands in the bundle; --near tries another distance. What sides give in accuracy is told by
+`python -m train.sides` and the model card.
 """
 
 from __future__ import annotations
@@ -12,13 +13,15 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from auroramon.backends.onnx import OnnxBackend
-from auroramon.backends.second_look import SecondLookBackend
+from auroramon.backends.second_look import ProcessorBackend, SecondLookBackend
+from auroramon.backends.sides import from_all_sides
 from auroramon.backends.trust import simulated_inputs
 from auroramon.borders import Borders
 from auroramon.bundle import default_bundle, load_bundle
@@ -45,21 +48,27 @@ def main() -> None:
     print(f"{machine()}\nbefore: {load()}")
     print(f"{bundle.name}: {len(inputs)} simulated frames, {words.threads} threads")
     exact, quick = (OnnxBackend(bundle, precision, words.threads) for precision in ("float32", "int8"))
-    ways: dict[str, OnnxBackend | SecondLookBackend] = {"float32": exact, "int8 alone": quick}
-    twice: NDArray[np.bool_] = np.zeros(len(inputs), dtype=bool)
+    ways: dict[str, ProcessorBackend] = {"float32 alone": exact, "int8 alone": quick}
     if near is None:
         print("the bundle has no second look: try a distance with --near")
     else:
-        served = SecondLookBackend(bundle, near, words.threads)
-        ways[f"int8, float32 within {near:.3g} of a border"] = served
-        twice = served.look(inputs).twice
-    print(f"\n| graph | {' | '.join(f'frames/s, batch {n}' for n in BATCHES)} | looked at twice | labels of float32 |")
+        once = SecondLookBackend(replace(bundle, sides=None), near, words.threads)
+        ways[f"int8, float32 within {near:.3g} of a border"] = once
+    sides = bundle.sides
+    served: ProcessorBackend = from_all_sides(bundle, exact)
+    if sides is not None:
+        ways[f"float32, {sides.count} sides within {sides.near:.3g}"] = served
+        if near is not None:
+            name = f"int8, float32 within {near + sides.near:.3g}, {sides.count} sides within {sides.near:.3g}"
+            ways[name] = SecondLookBackend(bundle, near, words.threads)
+    paces_head = " | ".join(f"frames/s, batch {n}" for n in BATCHES)
+    print(f"\n| graph | {paces_head} | looked at again | labels as float32 serves them |")
     print(f"|---{'|---:' * (len(BATCHES) + 2)}|")
     borders = Borders(bundle.head)
-    wanted = borders.said(exact.embed(inputs))
+    wanted = borders.said(served.embed(inputs))
     paces = _paces({name: way.embed for name, way in ways.items()}, inputs)
     for name, way in ways.items():
-        again = twice.mean() if isinstance(way, SecondLookBackend) else 0.0
+        again = 0.0 if isinstance(way, OnnxBackend) else way.look(inputs).again.mean()
         same = (borders.said(way.embed(inputs)) == wanted).mean()
         print(f"| {name} | {' | '.join(f'{pace:.0f}' for pace in paces[name])} | {again:.2%} | {same:.2%} |")
     print(f"\nafter: {load()}")

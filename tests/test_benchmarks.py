@@ -151,12 +151,14 @@ def test_int8_layers_prints_what_more_layers_in_float32_give() -> None:
 
 def test_second_look_prints_what_it_costs_and_gives() -> None:
     printed = run("second_look", "--frames", "60", "--near", "0.7")
-    (exact,), (alone,) = rows(printed, "float32"), rows(printed, "int8 alone")
-    (served,) = rows(printed, "int8, float32 within 0.7 of a border")
-    assert all(float(cells[place]) > 0 for cells in (exact, alone, served) for place in (1, 2))
-    assert exact[3:] == ["0.00%", "100.00%"]
-    assert 0 < float(served[3].rstrip("%")) < 100
-    assert float(served[4].rstrip("%")) >= float(alone[4].rstrip("%"))
+    (exact,), (alone,) = rows(printed, "float32 alone"), rows(printed, "int8 alone")
+    (once,) = rows(printed, "int8, float32 within 0.7 of a border")
+    (served,), (quick,) = rows(printed, "float32, 4 sides within 1"), rows(printed, "int8, float32 within 1.7, 4 sides")
+    assert all(float(cells[place]) > 0 for cells in (exact, alone, once, served, quick) for place in (1, 2))
+    assert exact[3] == alone[3] == "0.00%"
+    assert served[4] == "100.00%"
+    assert 0 < float(once[3].rstrip("%")) <= float(quick[3].rstrip("%")) < 100
+    assert float(quick[4].rstrip("%")) >= float(alone[4].rstrip("%"))
 
 
 def killed(*_: object) -> Result:
