@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -31,7 +32,9 @@ from auroramon.preprocess import PreprocessSpec
 Precision = Literal["float32", "int8"]
 _T = TypeVar("_T")
 
-FORMAT = 1
+FORMATS = (1, 2)
+"""Two is what looks from several sides; all else is still written as one, which earlier versions read."""
+
 AGREEMENT = 0.99
 """Part of the evaluation set on which int8 must give the labels of float32 to be chosen by itself."""
 
@@ -148,8 +151,15 @@ class ModelBundle:
 
     @property
     def embedder_digest(self) -> str:
-        """sha256 of the float32 graph: models that share it share their embeddings."""
-        return self.files[FLOAT32]
+        """Tell what makes the embeddings: models that share it share those that are stored.
+
+        It is the sha256 of the float32 graph, and of the sides where there are several: an embedding that was looked at
+        once is not that of a model that would look at it from all sides.
+        """
+        if self.sides is None:
+            return self.files[FLOAT32]
+        made = f"{self.files[FLOAT32]} from {self.sides.count} sides within {self.sides.near!r}"
+        return hashlib.sha256(made.encode()).hexdigest()
 
     def graph(self, precision: Precision) -> Path:
         """Give the ONNX file of a precision.
@@ -198,13 +208,14 @@ def load_bundle(folder: Path) -> ModelBundle:
         raise BundleError(f"{folder} is no model bundle: it has no {DESCRIPTION}") from error
     except (OSError, ValueError) as error:
         raise BundleError(f"{path} cannot be read ({error}): copy the bundle again") from error
-    if not isinstance(described, dict) or described.get("format") != FORMAT:
+    if not isinstance(described, dict) or described.get("format") not in FORMATS:
         found = described.get("format") if isinstance(described, dict) else None
-        raise BundleError(f"{path} has format {found}, this version of auroramon reads format {FORMAT}: upgrade it")
+        reads = " and ".join(map(str, FORMATS))
+        raise BundleError(f"{path} has format {found}, this version of auroramon reads formats {reads}: upgrade it")
     try:
         _check_files(folder, described.get("files"))
         return _parse(folder, described, hashlib.sha256(text).hexdigest())
-    except (KeyError, TypeError, ValueError, OSError, EOFError, BadZipFile) as error:
+    except (KeyError, TypeError, ValueError, OverflowError, OSError, EOFError, BadZipFile) as error:
         what = f"{error.args[0]} is missing" if isinstance(error, KeyError) else str(error)
         raise BundleError(f"the model bundle in {folder} is damaged: {what}") from error
 
@@ -278,7 +289,7 @@ def _agreement(described: Mapping[str, Any]) -> Agreement:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < sys.float_info.max
 
 
 def _is_part(value: Any) -> bool:
@@ -332,10 +343,12 @@ def _expect(found: Any, wanted: set[str], where: str) -> None:
     if extra or lacking:
         said = [f"unknown: {', '.join(sorted(extra))}"] if extra else []
         said += [f"missing: {', '.join(sorted(lacking))}"] if lacking else []
-        raise ValueError(f"the keys of {where} are not those of format {FORMAT} ({'; '.join(said)})")
+        raise ValueError(f"the keys of {where} are not those that this version knows ({'; '.join(said)})")
 
 
 def _build(kind: Callable[..., _T], values: Mapping[str, Any], where: str) -> _T:
+    if not isinstance(values, Mapping):
+        raise ValueError(f"{where} is {values!r}: it must be an object with keys")
     _expect(values, {f.name for f in fields(kind)}, where)  # type: ignore[arg-type]
     return kind(**values)
 

@@ -18,7 +18,7 @@ from auroramon.bundle import (
     DESCRIPTION,
     FILES,
     FLOAT32,
-    FORMAT,
+    FORMATS,
     GOLDEN,
     HEAD,
     INT8,
@@ -86,7 +86,7 @@ def _write_files(folder: Path, parts: BundleParts) -> None:
     )
     (folder / CARD).write_text(parts.card, encoding="utf-8")
     described = {
-        "format": FORMAT,
+        "format": FORMATS[parts.sides is not None],
         "name": parts.name,
         "labels": list(parts.head.labels),
         "preprocess": parts.preprocess.to_json(),

@@ -70,7 +70,8 @@ class Backend(Protocol):
         """Give (N,D) unit vectors for (N,C,S,S) inputs; a batch of N equals N batches of one.
 
         On the CPU bit for bit. On a GPU, which sums in another order for another N, as nearly as an engine must agree
-        with the float32 graph before it may label.
+        with the float32 graph before it may label; but a frame that lies, so nearly, where another look at it begins
+        (auroramon/backends/sides.py) may get that in one batch and not in another.
 
         Raises:
             CardLostError: the GPU failed, and nothing may take over: the program ends.

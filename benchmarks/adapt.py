@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from auroramon.adapt import Labelled, adapt
-from auroramon.backends.onnx import OnnxBackend
+from auroramon.backends.second_look import open_on_processor
 from auroramon.bundle import load_bundle
 from auroramon.cameras import Cameras
 from auroramon.fit import Examples
@@ -115,7 +115,7 @@ def main() -> None:
 @lru_cache(maxsize=1)
 def labeller(bundle: Path) -> Labeller:
     model = load_bundle(bundle)
-    return Labeller(model, OnnxBackend(model, "float32", threads=1), Cameras(()), batch=32)
+    return Labeller(model, open_on_processor(model, "float32", threads=1), Cameras(()), batch=32)
 
 
 def look(bundle: Path, job: Job, frames: int, size: int) -> Seen:

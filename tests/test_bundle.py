@@ -86,7 +86,19 @@ def test_sides_are_written_and_read_and_left_out_where_there_is_but_one(tmp_path
     for sides in (None, Sides(near=0.7, count=4, part=0.08)):
         written = write_bundle(tmp_path / f"{sides is None}", replace(make_parts(tmp_path / "parts"), sides=sides))
         assert ("sides" in json.loads((written.folder / "bundle.json").read_text())) == (sides is not None)
-        assert load_bundle(written.folder).sides == sides
+        found = load_bundle(written.folder)
+        assert found.sides == sides
+        assert json.loads((written.folder / "bundle.json").read_text())["format"] == (1 if sides is None else 2)
+
+
+def test_models_that_look_from_other_sides_do_not_share_their_embeddings(tmp_path: Path) -> None:
+    parts = make_parts(tmp_path / "parts")
+    several = (None, Sides(0.7, 4, 0.08), Sides(0.7, 2, 0.08), Sides(0.8, 4, 0.08))
+    bundles = [write_bundle(tmp_path / f"{n}", replace(parts, sides=sides)) for n, sides in enumerate(several)]
+    assert len({bundle.embedder_digest for bundle in bundles}) == 4
+    assert bundles[0].embedder_digest == bundles[0].files["embedder.onnx"]
+    other = write_bundle(tmp_path / "o", replace(parts, name="other", sides=Sides(0.7, 4, 0.1)))
+    assert other.embedder_digest == bundles[1].embedder_digest, "how many frames lie near changes no embedding"
 
 
 @pytest.mark.parametrize("head", heads())
@@ -135,7 +147,7 @@ def test_the_digest_changes_with_every_word_of_the_description(bundle: ModelBund
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        (lambda d: d.update(format=2), "has format 2, this version of auroramon reads format 1"),
+        (lambda d: d.update(format=3), "has format 3, this version of auroramon reads formats 1 and 2: upgrade it"),
         (lambda d: d.update(colour="blue"), "unknown: colour"),
         (lambda d: d.pop("name"), "missing: name"),
         (lambda d: d["head"].update(alpha=1), "unknown: alpha"),
@@ -175,6 +187,10 @@ def test_the_digest_changes_with_every_word_of_the_description(bundle: ModelBund
         (lambda d: sides(d, part="some"), "sides has part 'some'"),
         (lambda d: sides(d, nearer=0.1), "unknown: nearer"),
         (lambda d: d.update(sides={"near": 0.1, "count": 4}), "missing: part"),
+        (lambda d: d.update(sides=False), "sides is False: it must be an object with keys"),
+        (lambda d: d.update(sides=[1, 4, 0.08]), "sides is .*: it must be an object with keys"),
+        (lambda d: d.update(sides="four"), "sides is 'four': it must be an object with keys"),
+        (lambda d: sides(d, near=10**400), "sides has near 1000.*: it must be a distance"),
         (lambda d: d["int8"].update(labels="all"), "int8 has labels 'all'"),
         (lambda d: d["int8"].update(nearer=0.1), "unknown: nearer"),
     ],

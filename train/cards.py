@@ -83,23 +83,20 @@ def _start_words(run: Run) -> str:
     return f"the features of {run.network.start}" if run.network.start else "random weights"
 
 
-def int8_words(agreement: Agreement, sides: Sides | None, alone: float) -> str:
-    """Say how often int8 gives the label of float32, as it is served and alone.
+def int8_words(agreement: Agreement, asked: float, alone: float) -> str:
+    """Say how often int8 gives the label of float32, as both are served and alone.
 
     Args:
-        agreement: as both are served; with `near` and `twice`.
-        sides: that both look from near a border.
+        agreement: as they are served; with `twice`.
+        asked: within this distance of a border float32 looks again.
         alone: part of the same frames on which both graphs alone give the same label.
     """
-    assert agreement.near is not None  # noqa: S101 - what is exported has both
-    assert agreement.twice is not None  # noqa: S101
-    within = agreement.near + (sides.near if sides else 0.0)
     return (
-        f"The int8 graph gives the label of the float32 graph (`unknown` included) on {100 * alone:.2f} % of "
+        f"Alone, the int8 graph gives the label of the float32 graph (`unknown` included) on {100 * alone:.2f} % of "
         f"{agreement.frames} frames ({agreement.on}). On processors float32 looks again within a distance of "
-        f"{within:.3g} of a border of the head, at {100 * agreement.twice:.1f} % of these frames: then "
-        f"{100 * agreement.labels:.2f} % have its label. Its weights have seven bits, so that processors with and "
-        f"without VNNI give the same labels."
+        f"{asked:.3g} of a border of the head, at {100 * (agreement.twice or 0):.1f} % of these frames: then "
+        f"{100 * agreement.labels:.2f} % have the label that float32 serves. Its weights have seven bits, so that "
+        "processors with and without VNNI give the same labels."
     )
 
 

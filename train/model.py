@@ -84,7 +84,7 @@ def export_graphs(net: Embedder, run: Run, frames: Path, folder: Path, say: Call
     return Graphs(float32, int8, plain_ranges(ranges))
 
 
-def graphs_of(bundle: ModelBundle, run: Run, frames: Path) -> Graphs:
+def graphs_made(bundle: ModelBundle, run: Run, frames: Path) -> Graphs:
     """Give the graphs that a run's bundle holds.
 
     Raises:
@@ -150,7 +150,7 @@ def build_bundle(
         BundleError: the folder exists, or the golden frames are not repeated.
     """
     embed = graph_embed(graphs.float32, run.fit.threads)
-    quick = embed if graphs.int8 is None else graph_embed(graphs.int8, run.fit.threads)
+    quick = None if graphs.int8 is None else graph_embed(graphs.int8, run.fit.threads)
     head = fit_head(run.head, *head_examples(run, embed, frames))
     say(f"head fitted: temperature {head.temperature:.3g}, threshold {head.threshold:.3g}")
     found = _judge_graphs(run, embed, quick, head, frames)
@@ -189,8 +189,8 @@ class _Found:
     sure: NDArray[np.intp]  # frames that may be golden ones
 
 
-def _judge_graphs(run: Run, embed: Embed, quick: Embed, head: Head, frames: Path) -> _Found:
-    """Let both graphs judge the evaluation cameras; `quick` is `embed` where there is no int8 graph."""
+def _judge_graphs(run: Run, embed: Embed, quick: Embed | None, head: Head, frames: Path) -> _Found:
+    """Let the float32 graph judge the evaluation cameras, and the quick int8 graph, if there is one."""
     evaluation, origin, borders = read_judged(frames), origin_of(frames), Borders(head)
     units, names = units_of(evaluation, origin.unit)
     sides = _sides(run)
@@ -200,7 +200,7 @@ def _judge_graphs(run: Run, embed: Embed, quick: Embed, head: Head, frames: Path
     figures = report(answers, names, origin.split)
     known, close = answers.targets < len(LABELS), ~looked.again  # golden frames are looked at once
     agreement, words = None, ["There is no int8 graph."]
-    if quick is not embed:
+    if quick is not None:
         near = _near(run, embed, quick, head, frames)
         rounded = _embed_all(run, quick, evaluation)
         room, asked = borders.room(rounded), near + (sides.near if sides else 0.0)
@@ -215,7 +215,7 @@ def _judge_graphs(run: Run, embed: Embed, quick: Embed, head: Head, frames: Path
             near=near,
             twice=float(found.twice.mean()),
         )
-        words = [int8_words(agreement, sides, float(same[known].mean()))]
+        words = [int8_words(agreement, asked, float(same[known].mean()))]
     if sides is not None:
         sides = replace(sides, part=float(looked.again[known].mean()))
         once = report(answer(head, first, answers.targets, units), names, origin.split)

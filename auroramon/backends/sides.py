@@ -1,9 +1,9 @@
 """Near a border of the head the sky is looked at from several sides: as it is, turned and mirrored.
 
-A sky that is turned or mirrored is the same sky, but the network gives it an embedding a little apart. Near a border of
-the head that decides the label. There the mean over the sides is what counts, for the label and for the database. How
-near is near and how many sides there are stands in the bundle, near in units of the head's distance
-(auroramon/borders.py). Whether a frame lies near depends on that frame alone.
+A sky that is turned or mirrored is the same sky, but the network gives it another embedding, and near a border of the
+head often another label. There the mean over the sides is what counts, for the label and for the database. How near is
+near and how many sides there are stands in the bundle, near in units of the head's distance (auroramon/borders.py).
+Whether a frame lies near depends on that frame alone.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def other_sides(inputs: NDArray[np.float32], count: int) -> NDArray[np.float32]:
 
 
 def mean_embedding(embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Give (N,D) unit vectors in the mean direction of (sides,N,D).
+    """Give (N,D) unit vectors in the mean direction of (sides,N,D); the first where that is none.
 
     The sums are taken in a fixed order, so that a batch of N gives exactly what N batches of one give.
     """
@@ -76,8 +76,9 @@ def mean_embedding(embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
     for side in embeddings:
         total += side
     length = np.sqrt(sum_of_squares(np.ascontiguousarray(total.T)))
-    mean: NDArray[np.float32] = (total / length[:, None]).astype(np.float32)
-    return mean
+    usable = (length > 0) & np.isfinite(length)
+    mean = total / np.where(usable, length, 1)[:, None]
+    return np.where(usable[:, None], mean.astype(np.float32), embeddings[0])
 
 
 class SidesBackend:

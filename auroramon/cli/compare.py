@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from auroramon.comparison import Accuracy, Agreement, Changes
     from auroramon.store.comparison import ChangedFrame
     from auroramon.store.relabel import Which
+    from auroramon.store.results import ModelRow
     from auroramon.store.store import Store
 
 CHANGED = ("path", "index", "camera", "night", "time", "a", "a_confidence", "b", "b_confidence", "human")
@@ -59,11 +60,12 @@ def compare(
     with closing(read_store(settings.database_url)) as store:
         first, second = model_of(store, a), model_of(store, b)
         if first.id == second.id:
-            raise click.UsageError(f"{a} and {b} are one model")
+            raise click.UsageError(f"{a} and {b} are one model: where two share a name, give the digests that "
+                                   f"`auroramon model list` shows")  # fmt: skip
         which = which_of(store, since, until, cameras)
         order = (*dict.fromkeys((*first.labels, *second.labels)), UNKNOWN)
         found = store.compare(first.id, second.id, which)
-        told = changes(first.name, second.name, found, order, max(first.created, second.created))
+        told = changes(*_names(first, second), found, order, max(first.created, second.created))
         if changed:
             written = _write_changed(store, first.id, second.id, which, changed)
     if as_json:
@@ -73,6 +75,11 @@ def compare(
         if changed:
             click.echo(f"{counted(written, 'frame')} written to {changed}")
     return 0
+
+
+def _names(a: ModelRow, b: ModelRow) -> tuple[str, str]:
+    """Give the names of two models, with their digests where they share one."""
+    return (a.name, b.name) if a.name != b.name else (f"{a.name} ({a.digest[:12]})", f"{b.name} ({b.digest[:12]})")
 
 
 def _write_changed(store: Store, a: int, b: int, which: Which, path: Path) -> int:

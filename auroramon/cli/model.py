@@ -54,7 +54,9 @@ def list_models(config: Path | None, as_json: bool) -> int:
         known = "" if not entry.in_database else "speaks" if entry.speaks else "yes"
         known += f", promoted {entry.promoted[:10]}" if entry.promoted else ""
         folder = entry.problem or entry.folder or ""
-        table.add_row(entry.name, role, (entry.created or "")[:10], known, str(entry.labels or ""), folder)
+        shared = [other.name for other in entries].count(entry.name) > 1
+        name = f"{entry.name} ({entry.digest[:12]})" if shared and entry.digest else entry.name
+        table.add_row(name, role, (entry.created or "")[:10], known, str(entry.labels or ""), folder)
     console().print(table)
     return 0
 
@@ -228,7 +230,7 @@ def _print(told: dict[str, Any]) -> None:
         "head": f"{head['kind']} on {told['embedding_width']} dimensions, temperature {head['temperature']:.4g}",
         "unknown": f"beyond a distance of {head['threshold']:.4g}",
         "runs": f"{told['precision']} ({told['graph']}): {told['why']}",
-        "looks": _looks(told["sides"]),
+        "looks": _looks(told["sides"], origin["adapted"]),
         "golden": f"{told['golden']['frames']} frames {told['golden']['said']}",
         "made": f"{origin['created']} by auroramon {origin['code_version']} from {origin['data']}",
         "measured": ", ".join(f"{key} {value:.4g}" for key, value in origin["metrics"].items()),
@@ -241,12 +243,14 @@ def _print(told: dict[str, Any]) -> None:
     click.echo(f"\n{told['card']}")
 
 
-def _looks(sides: dict[str, Any] | None) -> str:
+def _looks(sides: dict[str, Any] | None, adapted: dict[str, Any] | None) -> str:
+    """Say from how many sides a model looks; what a moved one tells of it was measured with the head of its parent."""
     if sides is None:
         return "from one side"
+    whose = "its evaluation set" if adapted is None else f"the evaluation set of {adapted['parent']}"
     return (
         f"from {sides['count']} sides within {sides['near']:.3g} of a border of the head, where {sides['part']:.1%} of "
-        f"its evaluation set lie, from one elsewhere"
+        f"{whose} lie, from one elsewhere"
     )
 
 

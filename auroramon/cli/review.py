@@ -175,22 +175,17 @@ def export(config: Path | None, file: Path) -> int:
 
 
 def model_of(store: Store, name: str | None) -> ModelRow:
-    """Give the newest model of a name, or the one that speaks.
+    """Give the newest model of a name, or the one of a digest, or without either the one that speaks.
 
     Raises:
         StoreError: there is none.
     """
+    from auroramon.store.registry import find_model
+
     models = store.models()
     if not models:
         raise StoreError(f"{store.place} holds no model's labels yet: `auroramon run` or `backfill` first")
-    if name is None:
-        return models[0]
-    named = sorted((row for row in models if row.name == name), key=lambda row: (row.created, row.id))
-    if not named:
-        raise StoreError(
-            f"the database knows no model named {name!r} (it knows {', '.join(sorted(m.name for m in models))})"
-        )
-    return named[-1]
+    return models[0] if name is None else find_model(models, name)
 
 
 @dataclass(frozen=True, slots=True)

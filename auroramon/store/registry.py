@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -21,6 +22,9 @@ from auroramon.store.schema import cameras, embedders, labels, models, runs
 
 SILENT_S = 600.0
 """A run that has not given a sign of life for ten minutes is dead, wherever it ran."""
+
+SHORTEST_DIGEST = 8
+"""Digits of a digest by which a model can be asked for."""
 
 STOP_FIRST = "stop that first; a program that was killed elsewhere counts as gone after ten minutes"
 """What to do about a living run that stands in the way."""
@@ -147,13 +151,25 @@ def all_models(conn: Connection) -> list[ModelRow]:
     ]
 
 
+def find_model(rows: Sequence[ModelRow], wanted: str) -> ModelRow:
+    """Give the newest model of a name, or the one whose digest begins so: two bundles of one name are two models.
+
+    Raises:
+        StoreError: there is none.
+    """
+    named = [row for row in rows if row.name == wanted]
+    if not named and len(wanted) >= SHORTEST_DIGEST:
+        named = [row for row in rows if row.digest.startswith(wanted)]
+    if not named:
+        twice = {name for name, count in Counter(row.name for row in rows).items() if count > 1}
+        known = sorted(f"{row.name} ({row.digest[:12]})" if row.name in twice else row.name for row in rows)
+        raise StoreError(f"the database knows no model named {wanted!r} (it knows {', '.join(known or ['none'])})")
+    return max(named, key=lambda row: (row.created, row.id))
+
+
 def promote_model(conn: Connection, name: str, now: float) -> int:
-    """Make the newest model of this name the one whose labels are shown."""
-    query = select(models.c.id).where(models.c.name == name).order_by(models.c.created.desc(), models.c.id.desc())
-    number: int | None = conn.scalar(query.limit(1))
-    if number is None:
-        known = sorted(set(conn.scalars(select(models.c.name)))) or ["none"]
-        raise StoreError(f"the database knows no model named {name!r} (it knows {', '.join(known)})")
+    """Make the model that `find_model` gives the one whose labels are shown."""
+    number = find_model(all_models(conn), name).id
     conn.execute(update(models).where(models.c.id == number).values(promoted_at=now))
     every_label_changed(conn)
     return number

@@ -82,7 +82,7 @@ def survey(folder: Path) -> Survey:
     Raises:
         ConfigError: a pattern made here would lead out of the folder (it cannot).
     """
-    folder = folder.resolve()
+    folder = Path(os.path.abspath(folder))  # noqa: PTH100 - as `run` and `backfill` name files: links are not followed
     problems: list[str] = []
     files, complete = _listed(folder, problems)
     chosen = spread(files, FIRST_LOOKS)

@@ -11,7 +11,7 @@ import pytest
 from auroramon.backends.choice import choose
 from auroramon.backends.onnx import OnnxBackend
 from auroramon.backends.second_look import open_on_processor
-from auroramon.backends.sides import SidesBackend
+from auroramon.backends.sides import SidesBackend, mean_embedding
 from auroramon.borders import Borders
 from auroramon.bundle import SIDES, ModelBundle, Precision, Sides
 from auroramon.bundle_writing import write_bundle
@@ -72,6 +72,12 @@ def test_a_batch_equals_its_frames_one_by_one_bit_for_bit(bundle: ModelBundle, t
     assert backend.embed(frames()[:0]).shape == (0, WIDTH)
 
 
+def test_sides_that_are_no_number_or_cancel_each_other_leave_the_first_look(bundle: ModelBundle) -> None:
+    first = OnnxBackend(bundle, "float32", 1).embed(frames()[:2])
+    for other in (first * np.nan, -first):
+        np.testing.assert_array_equal(mean_embedding(np.stack([first, other])), first)
+
+
 def test_what_is_no_number_stays_none(bundle: ModelBundle) -> None:
     inputs = frames()[:3].copy()
     inputs[1] = np.nan
@@ -95,3 +101,15 @@ def test_int8_by_itself_looks_from_all_sides_too(tmp_path: Path) -> None:
     backend = open_on_processor(write_bundle(tmp_path / "tiny-1", parts), "int8", 1)
     assert isinstance(backend, SidesBackend)
     assert (backend.precision, backend.device) == ("int8", "CPU, 1 thread; 4 sides near a border")
+
+
+def test_onnx_cuda_looks_from_all_sides(bundle: ModelBundle, tmp_path: Path) -> None:
+    def cuda(model: ModelBundle) -> OnnxBackend:
+        processor = OnnxBackend(model, "float32", 1)
+        processor.name = "onnx-cuda"
+        return processor
+
+    many = replace(bundle, sides=Sides(NEAR, 4, 0.1))
+    backend = choose(many, wish(tmp_path, name="onnx-cuda"), none_installed, cuda).backend
+    assert (backend.name, backend.device) == ("onnx-cuda", "CPU, 1 thread; 4 sides near a border")
+    np.testing.assert_array_equal(backend.embed(frames()), looking(bundle, 4).embed(frames()))

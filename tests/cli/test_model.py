@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import closing
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -62,6 +63,23 @@ def test_a_promoted_model_speaks(auroramon: Command, winter: Winter) -> None:
     unknown = auroramon("model", "promote", "third", "-c", winter.config)
     assert unknown.code == 1
     assert "it knows first, second" in unknown.err
+
+
+def test_models_of_one_name_are_listed_with_the_digests_that_tell_them_apart(
+    auroramon: Command, winter: Winter
+) -> None:
+    with closing(open_store(winter.url)) as store:
+        older = store.models()[0]
+        store.register_model(replace(older, digest="ab" * 32, created=EVENING + timedelta(days=1)))
+    shown = auroramon("model", "list", "-c", winter.config).out
+    assert f"first ({'ab' * 6})" in shown
+    assert f"first ({older.digest[:12]})" in shown
+    one = auroramon("model", "compare", "first", "first", "-c", winter.config)
+    assert one.code == 2
+    assert "give the digests that `auroramon model list` shows" in one.err
+    assert auroramon("model", "promote", "ab" * 6, "-c", winter.config).code == 0
+    speaks = [e for e in json.loads(auroramon("model", "list", "-c", winter.config, "--json").out) if e["speaks"]]
+    assert [entry["digest"] for entry in speaks] == ["ab" * 32]
 
 
 @pytest.mark.parametrize("named", [[], ["tiny"], ["./tiny"]])

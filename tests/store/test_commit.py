@@ -240,6 +240,23 @@ def test_the_promoted_model_is_shown_and_else_the_newest(station: Station) -> No
         station.store.promote_model("oath-9", NOW)
 
 
+def test_models_that_share_a_name_are_told_apart_by_their_digests(station: Station) -> None:
+    frame = stat("both.png")
+    station.commit(labelled(frame))
+    older = station.store.models()[0]
+    row = replace(model_row("oath-1", created=NOW + timedelta(days=1)), digest="fe" * 32)
+    station.commit(labelled(frame, record(frame.path, label="diffuse")), model=station.store.register_model(row))
+    station.store.promote_model("oath-1", NOW + timedelta(days=2))
+    assert [label for _, _, label, _ in station.labels()] == ["diffuse"]
+    station.store.promote_model(older.digest[:12], NOW + timedelta(days=3))
+    assert [label for _, _, label, _ in station.labels()] == ["arc"]
+    station.store.promote_model("fe" * 4, NOW + timedelta(days=4))
+    assert [label for _, _, label, _ in station.labels()] == ["diffuse"]
+    for wrong in ("fe" * 3, "0" * 12):
+        with pytest.raises(StoreError, match=rf"named '{wrong}' \(it knows oath-1 \(digest of oa\), oath-1 \(fefe"):
+            station.store.promote_model(wrong, NOW)
+
+
 def test_huge_work_is_divided_into_short_transactions() -> None:
     outcomes = [stack(stat(f"{number}.pgm"), frames=20) for number in range(250)]
     parts = list(in_parts(outcomes, frames=2000))

@@ -25,6 +25,16 @@ def test_frames_without_a_header_are_cameras_by_folder_where_they_differ(tmp_pat
     assert {camera.cadence_s for camera in found.cameras} == {1.0}
 
 
+def test_a_linked_folder_keeps_the_name_by_which_run_and_backfill_know_it(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    for seed in range(4):
+        write_png(tmp_path / "disk", seed)
+    (tmp_path / "allsky").symlink_to("disk")
+    found = survey(tmp_path / "allsky")
+    assert found.folder == tmp_path / "allsky"
+    assert [camera.folder for camera in found.cameras] == [tmp_path / "allsky"]
+
+
 def test_a_disc_that_several_files_share_is_given(tmp_path: Path) -> None:
     for seed in range(8):
         write_png(tmp_path, seed)

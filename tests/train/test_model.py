@@ -122,7 +122,7 @@ def _is_served_as_it_says(bundle: ModelBundle, run: Run, work: Path) -> None:
     words = " ".join((bundle.folder / "MODEL_CARD.md").read_text().split())
     assert f"label of the float32 graph (`unknown` included) on {100 * (alone == once).mean():.2f} % of 48" in words
     assert f"looks again within a distance of {agreement.near + 0.5:.3g} of a border" in words
-    assert f"{100 * agreement.twice:.1f} % of these frames: then {100 * agreement.labels:.2f} % have its label" in words
+    assert f"{100 * agreement.twice:.1f} % of these frames: then {100 * agreement.labels:.2f} % have the label" in words
     assert f"Within a distance of 0.5 of a border of the head, at {100 * sides.part:.1f} % of the evaluation" in words
     first = 100 * (once == frames.targets[known]).mean()
     assert f"Without that it would have an accuracy of {first:.1f} %" in words

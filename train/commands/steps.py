@@ -22,7 +22,7 @@ from train.frames import read_split
 from train.heads import compare_heads
 from train.loop import WEIGHTS, Epoch, check_start, load_embedder, save_whole
 from train.loop import fit as fit_network
-from train.model import build_bundle, export_graphs, graphs_of
+from train.model import build_bundle, export_graphs, graphs_made
 from train.origin import origin_of
 from train.record import write_record
 from train.restore import MEASURED
@@ -167,7 +167,7 @@ def _export(run: Run, work: Path, to: Path, made: Path | None = None) -> None:
     if made is None:
         graphs = export_graphs(_trained(run, work, frames), run, frames, work / run.name, tell)
     else:
-        graphs = graphs_of(load_bundle(made), run, frames)
+        graphs = graphs_made(load_bundle(made), run, frames)
     bundle, figures = build_bundle(run, graphs, frames, to, tell)
     (work / run.name / "report.json").write_text(as_json(figures), encoding="utf-8")
     click.echo(f"{bundle.folder} ({bundle.digest[:12]})")
