@@ -1,16 +1,18 @@
 """What looking again near a border costs and gives: pace, frames looked at again, and labels as float32 serves them.
 
-    python -m benchmarks.second_look [BUNDLE] [--frames 2000] [--near DISTANCE] [--threads 1]
+    python -m benchmarks.second_look [BUNDLE] [--frames 2000] [--near DISTANCE] [--threads 1] [--real FOLDER]
 
 Either graph alone, int8 with a second look by float32, and both as they are served, from all sides near a border. The
 frames are simulated, the first of them those that an engine is tried on (auroramon/backends/trust.py). How far rounding
 may carry an embedding stands in the bundle; --near tries another distance. What sides give in accuracy is told by
-`python -m train.sides` and the model card.
+`python -m train.sides` and the model card. --real takes the frames of a folder of real files instead, which lie near
+borders more often than simulated ones: of each file the first ten at most.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -24,10 +26,13 @@ from auroramon.backends.second_look import ProcessorBackend, SecondLookBackend
 from auroramon.backends.sides import from_all_sides
 from auroramon.backends.trust import simulated_inputs
 from auroramon.borders import Borders
-from auroramon.bundle import default_bundle, load_bundle
+from auroramon.bundle import ModelBundle, default_bundle, load_bundle
+from auroramon.cameras import Cameras
+from auroramon.labeller import Labeller
 from benchmarks.machine import load, machine
 
 BATCHES = (1, 32)
+OF_A_FILE = 10
 ROUNDS = 3
 """How often each pace is measured, one after the other: the best counts."""
 
@@ -41,12 +46,16 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=2000)
     parser.add_argument("--near", type=float, help="units of the head's distance; default: what the bundle says")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--real", type=Path, help="folder of real frames with MANIFEST.csv")
     words = parser.parse_args()
     bundle = load_bundle(words.bundle)
     near = words.near if words.near is not None else bundle.agreement and bundle.agreement.near
-    inputs = np.concatenate(list(simulated_inputs(bundle.preprocess, words.frames)))
+    if words.real:
+        inputs = real_inputs(words.real, bundle)
+    else:
+        inputs = np.concatenate(list(simulated_inputs(bundle.preprocess, words.frames)))
     print(f"{machine()}\nbefore: {load()}")
-    print(f"{bundle.name}: {len(inputs)} simulated frames, {words.threads} threads")
+    print(f"{bundle.name}: {len(inputs)} {'real' if words.real else 'simulated'} frames, {words.threads} threads")
     exact, quick = (OnnxBackend(bundle, precision, words.threads) for precision in ("float32", "int8"))
     ways: dict[str, ProcessorBackend] = {"float32 alone": exact, "int8 alone": quick}
     if near is None:
@@ -72,6 +81,33 @@ def main() -> None:
         same = (borders.said(way.embed(inputs)) == wanted).mean()
         print(f"| {name} | {' | '.join(f'{pace:.0f}' for pace in paces[name])} | {again:.2%} | {same:.2%} |")
     print(f"\nafter: {load()}")
+
+
+class Recorder(OnnxBackend):
+    """Keeps what it is shown."""
+
+    def __init__(self, bundle: ModelBundle) -> None:
+        super().__init__(bundle, "float32", threads=1)
+        self.shown: list[NDArray[np.float32]] = []
+
+    def start(self, inputs: NDArray[np.float32]) -> Callable[[], NDArray[np.float32]]:
+        self.shown += list(inputs)
+        return super().start(inputs)
+
+
+def real_inputs(folder: Path, bundle: ModelBundle) -> NDArray[np.float32]:
+    """Give (N,C,S,S) inputs of the files of MANIFEST.csv, of each its first frames that no gate refuses."""
+    found: list[NDArray[np.float32]] = []
+    with (folder / "MANIFEST.csv").open(newline="", encoding="utf-8") as table:
+        names = [row["file"] for row in csv.DictReader(table) if row["accept"]]
+    for name in names:
+        recorder = Recorder(bundle)
+        stat = (folder / name).stat()
+        Labeller(bundle, recorder, Cameras(()), batch=32)(
+            [FileStat(str(folder / name), stat.st_size, stat.st_mtime_ns)]
+        )
+        found += recorder.shown[:OF_A_FILE]
+    return np.stack(found)
 
 
 def _paces(ways: dict[str, Embed], inputs: NDArray[np.float32]) -> dict[str, list[float]]:

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from auroramon.bundle import Sides
 from tests.daemon import AURORAMON, account, daemon, labels, run, settled, stop, wait_until, write_config
 from tests.skies import START, stack, write_png
 from tests.tiny import write_tiny_bundle
@@ -151,6 +152,20 @@ def test_another_model_adds_its_labels_from_the_stored_embeddings(tiny: Path, ar
     assert done["relabelled"] == 30
     said = labels(f"sqlite:///{tmp_path / 'labels.db'}")
     assert len(said) == 30
+
+
+def test_a_model_that_looks_from_more_sides_reads_the_images_again(tiny: Path, archive: Path, tmp_path: Path) -> None:
+    """Its network is the same, but an embedding that was looked at once is not one of its own."""
+    config = write_config(tmp_path, tiny)
+    run("backfill", archive, "-c", config)
+    sides = write_tiny_bundle(tmp_path / "sides", name="sides", sides=Sides(near=1e6, count=4, part=1.0)).folder
+    done = json.loads(run("backfill", archive, "-c", config, "--model", sides, "--json").stdout)
+    assert (done["relabelled"], done["frames"]) == (0, 30)
+    run("model", "promote", "sides", "-c", config)
+    (tmp_path / "fresh").mkdir()
+    fresh = write_config(tmp_path / "fresh", sides)
+    run("backfill", archive, "-c", fresh)
+    assert labels(f"sqlite:///{tmp_path / 'labels.db'}") == labels(f"sqlite:///{tmp_path / 'fresh' / 'labels.db'}")
 
 
 def test_wrong_usage_is_exit_code_2(tiny: Path, tmp_path: Path) -> None:
