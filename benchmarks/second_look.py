@@ -29,6 +29,7 @@ from auroramon.borders import Borders
 from auroramon.bundle import ModelBundle, default_bundle, load_bundle
 from auroramon.cameras import Cameras
 from auroramon.labeller import Labeller
+from auroramon.sources.arrivals import look
 from benchmarks.machine import load, machine
 
 BATCHES = (1, 32)
@@ -102,10 +103,8 @@ def real_inputs(folder: Path, bundle: ModelBundle) -> NDArray[np.float32]:
         names = [row["file"] for row in csv.DictReader(table) if row["accept"]]
     for name in names:
         recorder = Recorder(bundle)
-        stat = (folder / name).stat()
-        Labeller(bundle, recorder, Cameras(()), batch=32)(
-            [FileStat(str(folder / name), stat.st_size, stat.st_mtime_ns)]
-        )
+        if (file := look(str(folder / name))) is not None:
+            Labeller(bundle, recorder, Cameras(()), batch=32)([file])
         found += recorder.shown[:OF_A_FILE]
     return np.stack(found)
 

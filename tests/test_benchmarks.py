@@ -15,6 +15,7 @@ from auroramon.bundle import check_golden, default_bundle, load_bundle
 from benchmarks.backends import Effort, Result, measured
 from benchmarks.runtimes import Case
 from benchmarks.sized import at_size
+from tests.skies import write_png
 from tests.store.conftest import postgres_server as postgres_server  # noqa: PLC0414  a fixture, by its name
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -159,6 +160,16 @@ def test_second_look_prints_what_it_costs_and_gives() -> None:
     assert served[4] == "100.00%"
     assert 0 < float(once[3].rstrip("%")) <= float(quick[3].rstrip("%")) < 100
     assert float(quick[4].rstrip("%")) >= float(alone[4].rstrip("%"))
+
+
+def test_second_look_takes_real_frames(tmp_path: Path) -> None:
+    write_png(tmp_path, 0)
+    (tmp_path / "MANIFEST.csv").write_text(
+        "file,accept\n" + "".join(f"{f.name},clear\n" for f in tmp_path.glob("*.png"))
+    )
+    printed = run("second_look", "--real", str(tmp_path))
+    assert "1 real frames" in printed
+    assert rows(printed, "float32 alone")[0][3] == "0.00%"
 
 
 def killed(*_: object) -> Result:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +14,12 @@ from auroramon.backends.onnx import OnnxBackend
 from auroramon.backends.second_look import SecondLookBackend, open_on_processor
 from auroramon.backends.sides import SidesBackend
 from auroramon.borders import Borders
-from auroramon.bundle import FLOAT32, INT8, ModelBundle, check_golden, load_bundle
+from auroramon.bundle import FLOAT32, INT8, SIDES, ModelBundle, Sides, check_golden, load_bundle
 from train.commands import main
 from train.data import plain_batches
 from train.frames import read_split
 from train.runfile import SPLITS, Run
+from train.sides import sides_table
 from train.simulate import NOTE, frames_of
 
 
@@ -92,6 +94,7 @@ def test_a_run_becomes_a_bundle_that_serves(run_file: Path, run: Run, work: Path
     assert "exists already" in refused("model", run_file, "--work", work, "--to", to)
     assert "exists already: name another folder" in refused("export", run_file, "--work", work, "--to", to)
     _the_rest_is_made_anew_around_its_graphs(bundle, run_file, work)
+    _sides_are_compared_as_they_would_be_served(bundle, run, work)
     begun = run_file.with_name("begun.toml")
     begun.write_text(run_file.read_text().replace("[loss]", 'start = "nobody"\n[loss]').replace('"tiny-1"', '"begun"'))
     assert "fit that run first" in refused("model", begun, "--work", work)
@@ -148,6 +151,22 @@ def _the_rest_is_made_anew_around_its_graphs(bundle: ModelBundle, run_file: Path
     path.write_text(kept.replace(bundle.provenance.data_digest, "0" * 64))
     assert "has learnt from other frames" in refused("export", run_file, *away)
     path.write_text(kept)
+
+
+def _sides_are_compared_as_they_would_be_served(bundle: ModelBundle, run: Run, work: Path) -> None:
+    frames = read_split(frames_of(work, run), "calibrate")
+    table = sides_table(bundle, frames).splitlines()
+    assert len(table) == 3 + 5 * len(SIDES)
+    known = frames.only(range(6))
+    (inputs,) = plain_batches(frames, known, bundle.preprocess, len(known))
+    for near, count in ((0.5, 2), (1.0, 4), (2.0, 8)):
+        backend = open_on_processor(replace(bundle, sides=Sides(near, count, 0.1)), "float32", 1)
+        assert isinstance(backend, SidesBackend)
+        found = backend.look(inputs)
+        said = Borders(bundle.head).said(found.embeddings)
+        right, again = (said == frames.targets[known]).mean(), found.again.mean()
+        (row,) = [line for line in table if line.startswith(f"| {near:g} | {count} | {100 * right:.1f} % |")]
+        assert row.endswith(f"| {100 * again:.1f} % |")
 
 
 def _another_run_begins_with(bundle: Path, run_file: Path, run: Run, work: Path) -> None:
