@@ -87,7 +87,7 @@ def _checked(store: Store, bundle: ModelBundle, chosen: Which) -> tuple[int, int
     """Enter the model; give its number and how many frames it has not labelled.
 
     Raises:
-        BundleError: its network saw none of the frames.
+        BundleError: none of the frames was seen by its network, from its sides.
     """
     from auroramon.cli.job import row_of
     from auroramon.coordinator import utc_now
@@ -95,7 +95,8 @@ def _checked(store: Store, bundle: ModelBundle, chosen: Which) -> tuple[int, int
     if bundle.embedder_digest not in {row.embedder_digest for row in store.models()}:
         frames = counted(store.count_without_label(NOBODY, chosen), "frame")
         raise BundleError(
-            f"the network of {bundle.name} ({bundle.embedder_digest[:12]}) has seen no frame of this database: "
+            f"no frame of this database was seen as {bundle.name} sees it (network and sides "
+            f"{bundle.embedder_digest[:12]}): "
             f"{frames} need `auroramon backfill PATH --model {bundle.folder}`, which reads the images again"
         )
     if speaks := store.keep_speaking(utc_now()):
