@@ -33,7 +33,8 @@ Precision = Literal["float32", "int8"]
 _T = TypeVar("_T")
 
 FORMATS = (1, 2)
-"""Two is what looks from several sides; all else is still written as one, which earlier versions read."""
+"""Two is what looks from several sides or says how it learnt; all else is written as one, which earlier versions
+read."""
 
 AGREEMENT = 0.99
 """Part of the evaluation set on which int8 must give the labels of float32 to be chosen by itself."""
@@ -67,6 +68,7 @@ class Provenance:
     seeds: Mapping[str, int]
     metrics: Mapping[str, float]  # on the evaluation set named in the model card
     adapted: Adapted | None = None  # None: it was trained
+    learnt: str | None = None  # digest of all that the training depended on but the frames; None: it does not say
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,8 +299,8 @@ def _is_part(value: Any) -> bool:
 
 
 def _provenance(described: Mapping[str, Any]) -> Provenance:
-    """Give the provenance; `adapted` stands only in models that were moved to a station."""
-    held = {"adapted": None, **described}
+    """Give the provenance; `adapted` stands only in models that were moved to a station, `learnt` in trained ones."""
+    held = {"adapted": None, "learnt": None, **described}
     if held["adapted"] is not None:
         held["adapted"] = _build(Adapted, held["adapted"], "provenance.adapted")
     return _build(Provenance, held, "provenance")

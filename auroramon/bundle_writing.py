@@ -86,7 +86,7 @@ def _write_files(folder: Path, parts: BundleParts) -> None:
     )
     (folder / CARD).write_text(parts.card, encoding="utf-8")
     described = {
-        "format": FORMATS[parts.sides is not None],
+        "format": FORMATS[parts.sides is not None or parts.provenance.learnt is not None],
         "name": parts.name,
         "labels": list(parts.head.labels),
         "preprocess": parts.preprocess.to_json(),

@@ -5,7 +5,7 @@
 Either graph alone, int8 with a second look by float32, and both as they are served, from all sides near a border. The
 frames are simulated, the first of them those that an engine is tried on (auroramon/backends/trust.py). How far rounding
 may carry an embedding stands in the bundle; --near tries another distance. What sides give in accuracy is told by
-`python -m train.sides` and the model card. --real takes the frames of a folder of real files instead, which lie near
+`python -m train sides` and the model card. --real takes the frames of a folder of real files instead, which lie near
 borders more often than simulated ones: of each file the first ten at most.
 """
 

@@ -157,7 +157,7 @@ def held_of(folder: Path, run: Run, frames: FrameSet, device: str = "cpu") -> di
         return None
     remedy = "remove it, or give this run another name"
     held = _tensors(path, device, "checkpoint", remedy)
-    if held["run"] not in {_run_digest(run), run.digest(*_LEARNING)}:
+    if held["run"] not in {learning_digest(run), run.digest(*_LEARNING)}:
         raise ConfigError(f"{path} belongs to another run: {remedy}")
     if held.get("frames") != _frames_digest(frames):
         raise ConfigError(f"{path} was learnt from other frames, or other labels of them: {remedy}")
@@ -180,7 +180,8 @@ _OF_THE_MACHINE = ("threads", "workers")
 """Keys of `fit` that say how a machine does it: another one, or another number, may go on."""
 
 
-def _run_digest(run: Run) -> str:
+def learning_digest(run: Run) -> str:
+    """Give a digest of all that decides what a network learns, but the frames."""
     return run.digest(*_LEARNING, without=_OF_THE_MACHINE)
 
 
@@ -296,7 +297,7 @@ class _Training:
     def save(self, path: Path) -> None:
         save_whole(
             {
-                "run": _run_digest(self.run),
+                "run": learning_digest(self.run),
                 "frames": self.frames_digest,
                 "learnt": torch.from_numpy(self.learnt.view(np.int64)),
                 "epoch": self.epoch,

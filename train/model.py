@@ -38,6 +38,7 @@ from train.evaluate import Answers, Report, answer, report
 from train.export import export_float32
 from train.frames import FrameSet, read_split
 from train.leaks import read_judged
+from train.loop import learning_digest
 from train.near import measure_near, served
 from train.origin import origin_of, units_of
 from train.quantise import calibrate_ranges, plain_ranges, quantise
@@ -94,10 +95,13 @@ def graphs_made(bundle: ModelBundle, run: Run, frames: Path) -> Graphs:
     mine = bundle.name == run.name and bundle.preprocess == run.preprocess.spec() and bundle.provenance.seeds == seeds
     if not mine or bundle.width != run.network.width or bundle.provenance.adapted is not None:
         raise ConfigError(f"{bundle.folder} was not made by the run {run.name}: fit it, and export without --graphs")
+    if bundle.provenance.learnt not in {None, learning_digest(run)}:
+        raise ConfigError(f"{bundle.folder} was trained otherwise than the run {run.name} says now: undo what was "
+                          f"changed in its tables, or fit it anew and export without --graphs")  # fmt: skip
     if bundle.provenance.data_digest != origin_of(frames).digest:
         raise ConfigError(f"{bundle.folder} has learnt from other frames than those in {frames}, of which some may be "
                           f"judged: fit the run {run.name} anew")  # fmt: skip
-    int8 = None if bundle.agreement is None else bundle.graph("int8")
+    int8 = None if bundle.agreement is None or run.export.int8 == "none" else bundle.graph("int8")
     return Graphs(bundle.graph("float32"), int8, dict(bundle.activation_ranges))
 
 
@@ -158,7 +162,7 @@ def build_bundle(
     say(f"accuracy {figures.accuracy}, aurora recall {figures.aurora_recall}, false alarms {figures.false_alarms}")
     for sentence in found.words:
         say(sentence)
-    golden = golden_frames(run, embed, head, read_judged(frames), found.sure)
+    golden = golden_frames(run, embed, quick, head, read_judged(frames), found.sure)
     origin = origin_of(frames)
     trained = len(read_split(frames, "train"))
     bundle = write_bundle(to, BundleParts(
@@ -198,15 +202,15 @@ def _judge_graphs(run: Run, embed: Embed, quick: Embed | None, head: Head, frame
     looked = look_at_all(embed, first, head, sides, evaluation, run.preprocess.spec())
     answers = answer(head, looked.embeddings, evaluation.targets, units)
     figures = report(answers, names, origin.split)
-    known, close = answers.targets < len(LABELS), ~looked.again  # golden frames are looked at once
+    known = answers.targets < len(LABELS)
+    close, clear = np.ones(len(known), dtype=bool), ~looked.again
     agreement, words = None, ["There is no int8 graph."]
     if quick is not None:
         near = _near(run, embed, quick, head, frames)
         rounded = _embed_all(run, quick, evaluation)
         room, asked = borders.room(rounded), near + (sides.near if sides else 0.0)
         same = borders.said(rounded) == borders.said(first)
-        # Where float32 would look again, int8 would be proven by nothing.
-        close &= same & (room > asked) & (np.sum(rounded * first, axis=1) > CLOSE)
+        close, clear = same & (np.sum(rounded * first, axis=1) > CLOSE), clear & (room > asked)
         found = served(head, looked.embeddings[known], rounded[known], asked)
         agreement = Agreement(
             labels=float(found.same.mean()),
@@ -220,7 +224,7 @@ def _judge_graphs(run: Run, embed: Embed, quick: Embed | None, head: Head, frame
         sides = replace(sides, part=float(looked.again[known].mean()))
         once = report(answer(head, first, answers.targets, units), names, origin.split)
         words.append(sides_words(sides, once))
-    return _Found(figures, agreement, sides, tuple(words), _sure(answers, close, run.export.golden))
+    return _Found(figures, agreement, sides, tuple(words), _sure(answers, close, clear, run.export.golden))
 
 
 def _sides(run: Run) -> Sides | None:
@@ -246,25 +250,44 @@ def _prove(bundle: ModelBundle) -> None:
         raise
 
 
-def golden_frames(run: Run, embed: Embed, head: Head, frames: FrameSet, numbers: NDArray[np.intp]) -> Golden:
-    """Give these frames as golden ones: inputs in float16, and what the graph gives for exactly these."""
+def golden_frames(
+    run: Run, embed: Embed, quick: Embed | None, head: Head, frames: FrameSet, numbers: NDArray[np.intp]
+) -> Golden:
+    """Give these frames as golden ones: inputs in float16, and what the graph gives for exactly these.
+
+    Those are left out that the int8 graph, if there is one, sees otherwise in float16.
+    """
     (inputs,) = plain_batches(frames, numbers, run.preprocess.spec(), len(numbers))
     exact = inputs.astype(np.float16).astype(np.float32)
-    embeddings = embed(exact)
+    embeddings, borders = embed(exact), Borders(head)
+    if quick is not None:
+        rounded = quick(exact)
+        alike = (borders.said(rounded) == borders.said(embeddings)) & (np.sum(rounded * embeddings, axis=1) > CLOSE)
+        kept = alike if alike.any() else np.ones(len(alike), dtype=bool)  # else the bundle is refused, with the figures
+        exact, embeddings = exact[kept], embeddings[kept]
     return Golden(exact, embeddings, head.judge(embeddings).scores)
 
 
-def _sure(answers: Answers, close: NDArray[np.bool_], each: int) -> NDArray[np.intp]:
-    """Give frames of each class that were labelled rightly, surely and alike by both graphs, spread over cameras."""
+def _sure(answers: Answers, close: NDArray[np.bool_], clear: NDArray[np.bool_], each: int) -> NDArray[np.intp]:
+    """Give frames of each class that were labelled rightly, surely and alike by both graphs, spread over cameras.
+
+    Args:
+        answers: of float32.
+        close: (N,) both graphs see nearly the same.
+        clear: (N,) far from every border: these first, for another machine rounds otherwise.
+        each: frames of each class.
+    """
     chosen = []
     for k in range(len(LABELS)):
         right = np.flatnonzero((answers.targets == k) & (answers.said == k) & close)
         if len(right) == 0:
             continue  # a class that the model never gets right has no golden frame
+        right = right[clear[right]] if clear[right].any() else right
         sure = right[answers.confidence[right] >= np.median(answers.confidence[right])]
         chosen.append(sure[np.linspace(0, len(sure) - 1, min(each, len(sure))).round().astype(np.intp)])
     if not chosen:
-        raise BundleError("the model labels no frame of the evaluation cameras rightly: no bundle is written")
+        raise BundleError("the model labels no frame that it is judged by rightly, and alike by both graphs: no bundle "
+                          "is written; train it longer, or set int8 = \"none\"")  # fmt: skip
     return np.concatenate(chosen)
 
 
@@ -288,4 +311,5 @@ def _provenance(run: Run, frames: Path, figures: Report) -> Provenance:
         data_digest=origin.digest,
         seeds={"data": run.data.seed, "fit": run.fit.seed},
         metrics={name: round(float(value), 4) for name, value in metrics.items() if math.isfinite(value)},
+        learnt=learning_digest(run),
     )

@@ -214,6 +214,12 @@ class Run(_Table):
             raise ValueError(f"cross entropy needs network.width = {len(LABELS)}, one output for each class")
         return self
 
+    @model_validator(mode="after")
+    def _turned(self) -> Run:
+        if self.export.sides > 1 and not self.augment.turn:
+            raise ValueError("export.sides > 1 needs augment.turn: a network that saw no frame turned looks from one")
+        return self
+
     @property
     def simulated(self) -> DataTable:
         """The simulated cameras.

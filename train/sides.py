@@ -1,4 +1,4 @@
-"""What looking from several sides gives, by how near a border it begins: `python -m train.sides RUN BUNDLE`.
+"""What looking from several sides gives, by how near a border it begins.
 
 The float32 graph judges the calibration cameras, so that the evaluation cameras stay out of the choice; temperature and
 threshold come from these cameras, too. Frames that are no sky are not among them.
@@ -6,33 +6,27 @@ threshold come from these cameras, too. Frames that are no sky are not among the
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import click
 import numpy as np
 
 from auroramon.backends.sides import mean_embedding, other_sides
 from auroramon.borders import Borders
-from auroramon.bundle import SIDES, ModelBundle, load_bundle
+from auroramon.bundle import SIDES, ModelBundle
 from auroramon.types import AURORA_LABELS, LABELS, UNKNOWN
-from train.commands.options import RUN, WORK
-from train.commands.report import BUNDLE
 from train.data import plain_batches
 from train.embed import BATCH, graph_embed
-from train.frames import FrameSet, read_split
-from train.runfile import read_run
-from train.simulate import frames_of
+from train.frames import FrameSet
 
 NEAR = (0.5, 1.0, 1.5, 2.0, np.inf)
 """Units of the head's distance."""
 
 
-def sides_table(bundle: ModelBundle, frames: FrameSet) -> str:
+def sides_table(bundle: ModelBundle, frames: FrameSet, what: str) -> str:
     """Give a table of accuracy, aurora recall and false alarms, and of the part that is looked at from all sides.
 
     Args:
         bundle: its float32 graph and its head are asked; gates are not.
-        frames: of simulated cameras; those without a class are left out.
+        frames: of a split; those without a class are left out.
+        what: the frames are, in words.
     """
     embed, borders = graph_embed(bundle.graph("float32"), 1), Borders(bundle.head)
     known = frames.only(range(len(LABELS)))
@@ -50,20 +44,11 @@ def sides_table(bundle: ModelBundle, frames: FrameSet) -> str:
         found = (said == targets).mean(), aurora[said][with_it].mean(), aurora[said][~with_it].mean(), again.mean()
         return " | ".join(f"{100 * part:.1f} %" for part in found)
 
-    lines = ["| near | sides | accuracy | aurora recall | false alarms | from all sides |", "|---|---|---|---|---|---|"]
+    lines = [f"{bundle.name}, float32, without gates, on {len(known)} frames ({what}).", ""]
+    lines += [
+        "| near | sides | accuracy | aurora recall | false alarms | from all sides |",
+        "|---|---|---|---|---|---|",
+    ]
     lines.append(f"| - | 1 | {row(-np.inf, 1)} |")
     lines += [f"| {near:g} | {count} | {row(near, count)} |" for near in NEAR for count in SIDES]
     return "\n".join(lines)
-
-
-@click.command()
-@RUN
-@BUNDLE
-@WORK
-def main(run_file: Path, bundle: Path, work: Path) -> None:
-    """Compare sides on the calibration cameras of a run."""
-    click.echo(sides_table(load_bundle(bundle), read_split(frames_of(work, read_run(run_file)), "calibrate")))
-
-
-if __name__ == "__main__":
-    main()

@@ -73,13 +73,17 @@ def simulate_oath(
     images = read_classes(labels)
     if (to / PLAIN).exists() and not (to / NOTE).exists():
         raise ConfigError(f"{to} holds images that were not simulated by this command: name another folder")
+    note = (
+        f"Every image in this folder is simulated (seed {seed}, drawn at {native} pixels). The labels are those of\n"
+        "OATH v1.1, L. Clausen and H. Nickisch, CC BY 4.0: one simulated scene for each run of equal labels, its\n"
+        "frames consecutive.\n"
+    )
+    if (to / NOTE).exists() and (to / NOTE).read_text(encoding="utf-8") != note:
+        raise ConfigError(f"{to} holds images of another seed or size, see {to / NOTE}: name another folder, or give "
+                          f"the same --seed and --native to go on there")  # fmt: skip
     for folder in (PLAIN, *((TURNED,) if rotated else ())):
         (to / folder).mkdir(parents=True, exist_ok=True)
-    (to / NOTE).write_text(
-        f"Every image in this folder is simulated (seed {seed}). The labels are those of OATH v1.1, L. Clausen and\n"
-        "H. Nickisch, CC BY 4.0: one simulated scene for each run of equal labels, its frames consecutive.\n",
-        encoding="utf-8",
-    )
+    (to / NOTE).write_text(note, encoding="utf-8")
     for name in (CLASSES, PERMUTATIONS):
         if table_of(labels, name).resolve() != (to / name).resolve():
             shutil.copyfile(table_of(labels, name), to / name)

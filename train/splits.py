@@ -118,11 +118,12 @@ def _in_parts(listing: Listing, wish: SplitWish, heads: bool) -> Division:
     units = _units(listing, wish)
     least = 4 if heads else 3
     kept = units if wish.split != "random" else np.arange(len(units))
-    if len(np.unique(kept)) < wish.parts or wish.parts < least or wish.part >= wish.parts:
+    if wish.part >= wish.parts:
+        raise ConfigError(f"part {wish.part} cannot be judged: parts are counted from 0 to {wish.parts - 1}")
+    if len(np.unique(kept)) < wish.parts or wish.parts < least:
         raise ConfigError(
             f"a split by {wish.split} into {wish.parts} parts, of which part {wish.part} is judged, cannot be made "
-            f"of {len(np.unique(kept))}: each part holds at least one of them, there are at least {least} parts, and "
-            f"they are counted from 0"
+            f"of {len(np.unique(kept))}: each part holds at least one of them, and there are at least {least} parts"
         )
     part = spread(kept, listing.targets, wish.parts, wish.seed)
     judged, calibrating = part == wish.part, part == (wish.part + 1) % wish.parts

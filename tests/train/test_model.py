@@ -14,7 +14,7 @@ from auroramon.backends.onnx import OnnxBackend
 from auroramon.backends.second_look import SecondLookBackend, open_on_processor
 from auroramon.backends.sides import SidesBackend
 from auroramon.borders import Borders
-from auroramon.bundle import FLOAT32, INT8, SIDES, ModelBundle, Sides, check_golden, load_bundle
+from auroramon.bundle import FLOAT32, INT8, SIDES, ModelBundle, Sides, check_golden, default_bundle, load_bundle
 from train.commands import main
 from train.data import plain_batches
 from train.frames import read_split
@@ -94,7 +94,7 @@ def test_a_run_becomes_a_bundle_that_serves(run_file: Path, run: Run, work: Path
     assert "exists already" in refused("model", run_file, "--work", work, "--to", to)
     assert "exists already: name another folder" in refused("export", run_file, "--work", work, "--to", to)
     _the_rest_is_made_anew_around_its_graphs(bundle, run_file, work)
-    _sides_are_compared_as_they_would_be_served(bundle, run, work)
+    _sides_are_compared_as_they_would_be_served(bundle, run_file, run, work)
     begun = run_file.with_name("begun.toml")
     begun.write_text(run_file.read_text().replace("[loss]", 'start = "nobody"\n[loss]').replace('"tiny-1"', '"begun"'))
     assert "fit that run first" in refused("model", begun, "--work", work)
@@ -146,6 +146,21 @@ def _the_rest_is_made_anew_around_its_graphs(bundle: ModelBundle, run_file: Path
         (work / "tiny-2").mkdir(exist_ok=True)
         (work / "tiny-2" / NOTE).write_text((work / "tiny-1" / NOTE).read_text())
         assert "was not made by the run" in refused("export", other, *away)
+    for was, then in (
+        ("epochs = 12", "epochs = 13"),
+        ("noise = 0.02", "noise = 0.03"),
+        ("margin = 0.2", "margin = 0.3"),
+    ):
+        other.write_text(run_file.read_text().replace(was, then))
+        assert "was trained otherwise than the run tiny-1 says now" in refused("export", other, *away)
+    other.write_text(run_file.read_text().replace("turn = true", "turn = false"))
+    assert "export.sides > 1 needs augment.turn" in refused("export", other, *away)
+    other.write_text(run_file.read_text().replace('"measured"', '"none"').replace("sides_near = 0.5", "sides_near = 9"))
+    train("export", other, "--work", work, "--to", to.with_name("plain"), "--graphs", bundle.folder)
+    plain = load_bundle(to.with_name("plain"))
+    assert INT8 not in plain.files
+    assert plain.sides is not None
+    assert plain.sides.part == 1, "a golden frame need not lie far from every border where none does"
     path = bundle.folder / "bundle.json"
     kept = path.read_text()
     path.write_text(kept.replace(bundle.provenance.data_digest, "0" * 64))
@@ -153,10 +168,11 @@ def _the_rest_is_made_anew_around_its_graphs(bundle: ModelBundle, run_file: Path
     path.write_text(kept)
 
 
-def _sides_are_compared_as_they_would_be_served(bundle: ModelBundle, run: Run, work: Path) -> None:
+def _sides_are_compared_as_they_would_be_served(bundle: ModelBundle, run_file: Path, run: Run, work: Path) -> None:
     frames = read_split(frames_of(work, run), "calibrate")
-    table = sides_table(bundle, frames).splitlines()
-    assert len(table) == 3 + 5 * len(SIDES)
+    table = sides_table(bundle, frames, "some").splitlines()
+    assert table[0].endswith(f"on {len(frames.only(range(6)))} frames (some).")
+    assert len(table) == 5 + 5 * len(SIDES)
     known = frames.only(range(6))
     (inputs,) = plain_batches(frames, known, bundle.preprocess, len(known))
     for near, count in ((0.5, 2), (1.0, 4), (2.0, 8)):
@@ -167,6 +183,12 @@ def _sides_are_compared_as_they_would_be_served(bundle: ModelBundle, run: Run, w
         right, again = (said == frames.targets[known]).mean(), found.again.mean()
         (row,) = [line for line in table if line.startswith(f"| {near:g} | {count} | {100 * right:.1f} % |")]
         assert row.endswith(f"| {100 * again:.1f} % |")
+    printed = train("sides", run_file, bundle.folder, "--work", work)
+    assert printed.startswith(f"tiny-1, float32, without gates, on {len(known)} frames (simulated, of 2 cameras that")
+    assert table[2:] == printed.rstrip().splitlines()[2:]
+    grey = run_file.with_name("grey.toml")
+    grey.write_text(run_file.read_text())
+    assert "looks at colours" in refused("sides", grey, default_bundle(), "--work", work)
 
 
 def _another_run_begins_with(bundle: Path, run_file: Path, run: Run, work: Path) -> None:

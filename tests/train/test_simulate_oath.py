@@ -66,6 +66,10 @@ def test_what_is_there_is_kept_and_real_images_are_never_mixed_in(labels: Path, 
     assert CliRunner().invoke(main, args).exit_code == 0
     assert image.read_bytes() == before
     assert other.stat().st_mtime_ns == stamp
+    for other_way in (["--native", "96"], ["--native", "64", "--seed", "2"]):
+        mixed = CliRunner().invoke(main, ["simulate-oath", str(labels), str(simulated), *other_way])
+        assert mixed.exit_code == 2
+        assert "holds images of another seed or size" in mixed.output
     refused = CliRunner().invoke(main, ["simulate-oath", str(simulated), str(labels)])
     assert refused.exit_code == 2
     assert "holds images that were not simulated" in refused.output

@@ -60,6 +60,7 @@ def run_text(name: str, **change: str) -> str:
     before, _, after = TINY.partition("[data]")
     text = before.replace("tiny-1", name) + DATA + "[preprocess]" + after.partition("[preprocess]")[2]
     text = text.replace('fit_on = "heads"', 'fit_on = "train"').replace('int8 = "measured"', 'int8 = "none"')
+    text = text.replace("sides = 2\nsides_near = 0.5\n", "")
     for old, new in {"lr = 1e-3": "lr = 4e-3", "strange = 4": "strange = 0", **change}.items():
         assert old in text
         text = text.replace(old, new)
@@ -147,6 +148,15 @@ def test_runs_at_an_equal_budget_are_compared(oath: Path, tmp_path: Path) -> Non
     # The single steps read the manifest too
     assert "weights and curve are in" in train("fit", files[1], "--work", work, "--device", "cpu")
     assert "| ridge | train |" in train("heads", files[1], "--work", work)
+
+
+def test_tables_of_trainings_are_of_one_side(oath: Path, tmp_path: Path) -> None:
+    run = tmp_path / "sides.toml"
+    run.write_text(run_text("sides", **{"int8_frames = 16": "int8_frames = 16\nsides = 4"}))
+    said = refused("oath", oath, "--run", run, "--work", tmp_path / "w")
+    assert "the run sides looks from 4 sides" in said
+    assert "leave export.sides out here" in said
+    assert not (tmp_path / "w").exists()
 
 
 def test_a_network_of_another_part_is_not_judged_on_what_it_has_learnt(oath: Path, tmp_path: Path) -> None:

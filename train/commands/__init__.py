@@ -20,6 +20,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "export": ("steps:export", "Write the bundle of a trained run."),
     "evaluate": ("report:evaluate", "Judge a bundle on the frames a run keeps for it, or on a list: figures, report."),
     "unknown": ("report:unknown", "Compare ways to tell what is no sky."),
+    "sides": ("report:sides", "Compare from how many sides to look, on the calibration frames of a run."),
     "model": ("steps:model", "Do all of it: simulate, fit, export."),
     "compare": ("trials:compare", "Train several runs at an equal budget, and print their figures."),
     "oath": ("trials:oath", "All of it on a copy of OATH v1.1: figures, report, bundle."),

@@ -62,6 +62,8 @@ def paper(
 ) -> None:
     """Train the models of Endo & Matsumoto 2022 on PATH (a copy of OATH v1.1, or a manifest), and print both tables."""
     chosen = chosen_models(models, inception)
+    if to is not None:  # a place that cannot be written to is told before hours of training
+        to.parent.mkdir(parents=True, exist_ok=True)
     rows = oath_rows(path) if path.is_dir() else read_manifest(path).rows
     manifest = path.resolve()
     if path.is_dir():
@@ -79,7 +81,6 @@ def paper(
     length = f"{epochs} epochs instead of the paper's" if epochs else "epochs as in the paper"
     budget = f"{pixels}; {length}; on {bench.device}."
     text = paper_table(results, any(row.simulated for row in rows), budget)
-    if to is not None:
-        to.parent.mkdir(parents=True, exist_ok=True)
-        to.write_text(text, encoding="utf-8")
     click.echo(text)
+    if to is not None:
+        to.write_text(text, encoding="utf-8")

@@ -9,19 +9,22 @@ from typing import Any
 import click
 
 from auroramon.backends.second_look import open_on_processor
-from auroramon.bundle import choose_precision, load_bundle
+from auroramon.bundle import ModelBundle, choose_precision, load_bundle
 from auroramon.cameras import Cameras
 from auroramon.errors import ConfigError
 from auroramon.types import LABELS
 from train.cards import as_json, report_tables
-from train.commands.options import CONFIG, WORK, cameras_of
+from train.commands.options import CONFIG, RUN, WORK, cameras_of
 from train.commands.progress import progress, tell
 from train.commands.steps import frames_of_run
 from train.daylight import refused_by_day
+from train.frames import read_split
 from train.judged import Judged, judge, subject_of_manifest, subject_of_run
+from train.origin import origin_of
 from train.report import write_report
 from train.report.numbers import numbers_of
-from train.runfile import DataTable, read_run
+from train.runfile import DataTable, Run, read_run
+from train.sides import sides_table
 from train.unknown import sun_words, unknown_report, unknown_tables
 
 JUDGED = click.argument(
@@ -94,6 +97,27 @@ def unknown(judged: Path, bundle: Path, work: Path, in_json: bool, precision: An
     click.echo(as_json(found) if in_json else unknown_tables(found), nl=False)
 
 
+@click.command()
+@RUN
+@BUNDLE
+@WORK
+def sides(run_file: Path, bundle: Path, work: Path) -> None:
+    """Compare from how many sides to look near a border, on the frames that a run calibrates with."""
+    run, model = read_run(run_file), load_bundle(bundle)
+    frames = frames_of_run(run, work)
+    _check_colour(model, run, run_file)
+    origin, held_out = origin_of(frames), read_split(frames, "calibrate")
+    kind = f"{'simulated, ' if origin.simulated else ''}of {len(held_out.cameras)} {origin.unit}s that calibrate"
+    click.echo(sides_table(model, held_out, kind))
+
+
+def _check_colour(bundle: ModelBundle, run: Run, path: Path) -> None:
+    """Refuse to judge a model that looks at colours on frames that are kept in grey."""
+    if bundle.preprocess.colour and not run.preprocess.spec().colour:
+        raise ConfigError(f"{bundle.name} looks at colours, and the frames of {path} are kept in grey: judge it on "
+                          f"a run whose preprocess.channels has green, or on a list of files")  # fmt: skip
+
+
 def _judge(path: Path, folder: Path, work: Path, precision: Any, gates: bool, cameras: Cameras) -> Judged:
     bundle = load_bundle(folder)
     if bundle.labels != LABELS:
@@ -107,9 +131,7 @@ def _judge(path: Path, folder: Path, work: Path, precision: Any, gates: bool, ca
         run = read_run(path)
         simulated = isinstance(run.data, DataTable)
         frames = frames_of_run(run, work)
-        if bundle.preprocess.colour and not run.preprocess.spec().colour:
-            raise ConfigError(f"{bundle.name} looks at colours, and the frames of {path} are kept in grey: judge it on "
-                              f"a run whose preprocess.channels has green, or on a list of files")  # fmt: skip
+        _check_colour(bundle, run, path)
         subject = subject_of_run(frames, run)
     if subject.leaks is not None and bundle.provenance.data_digest != subject.origin.digest and not simulated:
         tell(f"{bundle.name} was not made from the frames and the split of {path}: that it has learnt from none of the "

@@ -51,6 +51,8 @@ def oath(
     run = read_run(run_file)
     to = to or work / f"{run.name}-results"
     _check_results(to, run)
+    check_sides(run)
+    to.mkdir(parents=True, exist_ok=True)  # a place that cannot be written to is told before hours of training
     write_manifest(work / run.listed.manifest, oath_rows(path, rotated))
     with bench_of(work, device) as bench:
         blocks, random = oath_trials(bench, run, folds, permutations)
@@ -58,7 +60,6 @@ def oath(
         split_figures(blocks, _pooled_words(run, folds)),
         split_figures(random, f"{permutations} published random split{'s' if permutations > 1 else ''}"),
     ]
-    to.mkdir(parents=True, exist_ok=True)
     text = oath_table(run, found, is_simulated(path))
     (to / "table.md").write_text(text, encoding="utf-8")
     (to / "figures.json").write_text(as_json(found), encoding="utf-8")
@@ -83,9 +84,20 @@ def _check_results(to: Path, run: Run) -> None:
         raise ConfigError(_ANOTHER.format(to))
 
 
+def check_sides(run: Run) -> None:
+    """Refuse a run whose tables would say something else than its bundle serves.
+
+    Raises:
+        ConfigError: it looks from several sides.
+    """
+    if run.export.sides > 1:
+        raise ConfigError(f"the run {run.name} looks from {run.export.sides} sides: tables of trainings look at each "
+                          f"frame once, so leave export.sides out here")  # fmt: skip
+
+
 def _made_here(to: Path, first: Trial) -> ModelBundle:
     bundle = load_bundle(to / BUNDLE)
-    if bundle.provenance.data_digest != first.origin.digest:
+    if bundle.provenance.data_digest != first.origin.digest or bundle.sides is not None:
         raise ConfigError(_ANOTHER.format(to))
     return bundle
 
@@ -107,6 +119,8 @@ def compare(run_files: tuple[Path, ...], part: tuple[int, ...], work: Path, devi
     # A run that begins with another one's features comes after it.
     runs = sorted((read_run(path) for path in run_files), key=lambda run: bool(run.network.start))
     same_budget(runs)
+    for run in runs:
+        check_sides(run)
     simulated = any(row.simulated for row in read_manifest(work / runs[0].listed.manifest).rows)
     with bench_of(work, device) as bench:
         trials = [[make_trial(bench, run) for run in _parts(run, part)] for run in runs]

@@ -221,9 +221,11 @@ def _cameras(numbers: Numbers) -> str:
     shown = order if len(order) <= MOST_PARTS else [*order[: MOST_PARTS // 2], *order[-MOST_PARTS // 2 :]]
     left = "" if len(shown) == len(order) else f" The best and worst {MOST_PARTS // 2} of {len(order)}."
     values = np.array([p.accuracy.value for p in order])
+    drawn = any(np.isfinite(part.accuracy.low) for part in shown)
+    intervals = "Lines: 95 %, by bootstrap." if drawn else "No intervals: the frames of one camera are alike."
     caption = (
         f"Accuracy by camera, best first; mean over cameras {_percent(float(values.mean()))}, worst "
-        f"{_percent(float(values.min()))}.{left} No intervals: the frames of one camera are alike."
+        f"{_percent(float(values.min()))}.{left} {intervals}"
     )
     drawing = charts.parts_chart("cameras", shown, numbers.head.accuracy.value, "accuracy (dashes: all frames)")
     return _section("Cameras", _figure(drawing, caption))
