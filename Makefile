@@ -13,7 +13,7 @@ demo: $(VENV)/.run ## Play a simulated station night through the real daemon (DE
 	$(BIN)/auroramon demo --seconds $(DEMO_SECONDS) demo
 
 test: $(VENV)/.test ## Run every test
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses 2 --dist loadfile
 
 check: $(VENV)/.test ## Lint and types: the one definition of clean
 	$(BIN)/ruff format --check .
