@@ -44,7 +44,7 @@ def compare_table(trials: Sequence[Sequence[Trial]], simulated: bool) -> str:
     columns = ("run", "loss", "network", "million weights", "head", "accuracy of the best class", "accuracy",
                "frames/s in training", "seconds")  # fmt: skip
     lines = [
-        f"# {f'{SIMULATED}:' if simulated else 'Runs'} {'runs ' if simulated else ''}at an equal budget",
+        f"# {f'{SIMULATED}: runs' if simulated else 'Runs'} at an equal budget",
         "",
         f"{held}{'' if origin.apart else ' (leaks)'}; {budget}. Intervals: 95 %, bootstrap over {origin.unit}s.",
         "",

@@ -186,9 +186,7 @@ def _sides_are_compared_as_they_would_be_served(bundle: ModelBundle, run_file: P
     printed = train("sides", run_file, bundle.folder, "--work", work)
     assert printed.startswith(f"tiny-1, float32, without gates, on {len(known)} frames (simulated, of 2 cameras that")
     assert table[2:] == printed.rstrip().splitlines()[2:]
-    grey = run_file.with_name("grey.toml")
-    grey.write_text(run_file.read_text())
-    assert "looks at colours" in refused("sides", grey, default_bundle(), "--work", work)
+    assert "looks at colours" in refused("sides", run_file, default_bundle(), "--work", work)
 
 
 def _another_run_begins_with(bundle: Path, run_file: Path, run: Run, work: Path) -> None:
